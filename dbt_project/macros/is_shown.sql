@@ -1,0 +1,2 @@
+{# Only these two statuses carry numbers. #}
+{% macro is_shown() -%} (status in ('published', 'below_minimum_n')) {%- endmacro %}

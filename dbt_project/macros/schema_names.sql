@@ -1,0 +1,4 @@
+{# A model's schema is its layer's own name, with no prefix. #}
+{% macro generate_schema_name(custom_schema_name, node) -%}
+    {{ custom_schema_name if custom_schema_name else target.schema }}
+{%- endmacro %}

@@ -1,0 +1,43 @@
+-- Nothing is lost: for every live file and entity, what landing read is what it passed on, refused, filtered or collapsed,
+-- and what it passed on is what staging judged.
+{% set entities = [
+    "school",
+    "student",
+    "student_identifier",
+    "student_demographic",
+    "student_school_enrollment",
+    "calendar_date",
+    "attendance_event",
+    "attendance_taken",
+    "discipline_incident",
+    "discipline_incident_student",
+    "discipline_action",
+    "survey",
+    "survey_invitation",
+    "survey_response",
+] %}
+with
+    judged as (
+        {% for entity in entities %}
+            select file_no, count(*) as judged_rows
+            from {{ ref("stg_" ~ entity ~ "__judged") }}
+            group by file_no
+            {{ "union all" if not loop.last }}
+        {% endfor %}
+    )
+select
+    account.source_id,
+    account.entity,
+    cast(account.rows_read as bigint) as rows_read,
+    cast(
+        account.rows_read
+        - account.rows_accepted
+        - account.rows_refused
+        - account.rows_filtered
+        - account.rows_collapsed as bigint
+    ) as lost_in_landing,
+    cast(
+        case when account.is_live then account.rows_accepted - coalesce(judged.judged_rows, 0) else 0 end as bigint
+    ) as lost_in_staging
+from {{ source("control", "file_account") }} as account
+left join judged on account.file_no = judged.file_no

@@ -1,0 +1,53 @@
+-- Schools' rows as they are, and the district's: from reliable schools only, each student once where the unit says so.
+-- Of several schools' rows of one student, the one with the event speaks (the first event), else the latest status.
+with
+    indicator as (select indicator_id, unit, domain from {{ ref("indicator") }}),
+    unreliable as (
+        {% for domain in ["attendance", "discipline", "enrollment", "survey"] %}
+            select '{{ domain }}' as domain, organization_id, school_year
+            from ({{ unreliable_schools(domain) }}) as withheld
+            {{ "union all" if not loop.last }}
+        {% endfor %}
+    ),
+    counted as (
+        select
+            measured.*,
+            indicator.unit,
+            unreliable.organization_id is null as is_reliable,
+            measured.organization_id = context.district_id as is_district,
+            context.district_id
+        from {{ ref("student_indicator") }} as measured
+        inner join indicator on measured.indicator_id = indicator.indicator_id
+        cross join {{ source("control", "run_context") }} as context
+        left join
+            unreliable
+            on indicator.domain = unreliable.domain
+            and measured.organization_id = unreliable.organization_id
+            and unreliable.school_year in (0, measured.school_year)
+        where measured.denominator > 0
+    ),
+    once as (
+        select
+            counted.*,
+            row_number() over (
+                partition by indicator_id, school_year, period_type, student_key
+                order by
+                    numerator desc,
+                    case when numerator > 0 then status_date end,
+                    case when numerator > 0 then null else status_date end desc,
+                    organization_id
+            ) as place
+        from counted
+        where unit in ('student', 'count') and is_reliable and not is_district
+    )
+select indicator_id, organization_id, school_year, period_type, student_key, profile_id, numerator, denominator
+from counted
+where is_reliable
+union all
+select indicator_id, district_id, school_year, period_type, student_key, profile_id, numerator, denominator
+from counted
+where is_reliable and not is_district and unit not in ('student', 'count')
+union all
+select indicator_id, district_id, school_year, period_type, student_key, profile_id, numerator, denominator
+from once
+where place = 1

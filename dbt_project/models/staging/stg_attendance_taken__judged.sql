@@ -1,0 +1,2 @@
+{{ config(materialized="table") }}
+{{ judged_rows("attendance_taken", ["school_id", "date"], date_column="date") }}

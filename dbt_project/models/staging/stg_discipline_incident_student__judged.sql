@@ -1,0 +1,2 @@
+{{ config(materialized="table") }}
+{{ judged_rows("discipline_incident_student", ["incident_key", "school_id", "student_key"], student="student_key") }}

@@ -1,0 +1,2 @@
+{{ config(materialized="table") }}
+{{ judged_rows("school", ["school_id"]) }}

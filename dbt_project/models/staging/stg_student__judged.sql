@@ -1,0 +1,2 @@
+{{ config(materialized="table") }}
+{{ judged_rows("student", ["student_key"], student="student_key") }}

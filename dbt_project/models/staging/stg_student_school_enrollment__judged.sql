@@ -1,0 +1,2 @@
+{{ config(materialized="table") }}
+{{ judged_rows("student_school_enrollment", ["student_key", "school_id", "entry_date"], student="student_key") }}

@@ -1,0 +1,1 @@
+"""The night's assets, one module a stage, in the order of the flow."""

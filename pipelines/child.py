@@ -1,0 +1,35 @@
+"""Start dbt so that it dies with its parent and always sees the warehouse under one name.
+
+`equity-dbt ARGS...` runs in the folder named by EQUITY_WAREHOUSE_FOLDER. The profile then names the file
+relatively, equal every night, and dbt need not parse the project again because a path changed. On Linux
+the kernel kills this process when the run that started it is killed, so that a killed night leaves no
+writer behind; elsewhere a leftover dbt ends by itself within seconds.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+
+WAREHOUSE_FOLDER = "EQUITY_WAREHOUSE_FOLDER"
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Become dbt. Never returns."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() == 1:
+            sys.exit("the run that started dbt has ended")
+    folder = os.environ.get(WAREHOUSE_FOLDER)
+    if folder:
+        os.chdir(folder)
+    dbt = Path(sys.executable).with_name("dbt")
+    os.execv(dbt, [str(dbt), *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,293 @@
+"""`district.yaml` as typed settings: what a district says about itself and its sources.
+
+Every default is the federal or field standard; its authority stands beside it and reaches the
+published `setting` table. Unknown keys are errors: a misspelt setting must never be a silent default.
+Types are strict for the same reason: `settle_days: true` is an error, not one day.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_\-]{0,63}$")]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+def as_day(value: object) -> object:
+    """An ISO date written as text becomes a date; anything else is returned as it is."""
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value.strip())
+        except ValueError:
+            return value
+    return value
+
+
+def closure_span(closure: date | str) -> tuple[date, date]:
+    """First and last day of a closure, which is a date or `FROM..TO`; ValueError when it is neither."""
+    if isinstance(closure, date):
+        return closure, closure
+    first, separator, last = closure.partition("..")
+    if not separator:
+        last = first
+    return date.fromisoformat(first.strip()), date.fromisoformat(last.strip())
+
+
+Day = Annotated[date, BeforeValidator(as_day)]
+
+
+def _authority(text: str) -> dict[str, Any]:
+    """Marks a field as a setting that the public table `setting` lists when it differs from its default."""
+    return {"authority": text}
+
+
+def _one_or_many(schema: dict[str, Any]) -> None:
+    """`files` may be one path or a list of them; the JSON Schema says so too."""
+    many = {key: schema.pop(key) for key in ("items", "minItems", "type")}
+    schema["anyOf"] = [{"type": "string"}, many]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class District(_Strict):
+    """Who publishes, and the clock and year that they live by."""
+
+    id: str = Field(min_length=1, max_length=64, description="The district's id, unlike any school's id.")
+    name: str = Field(min_length=1, description="The name that readers know.")
+    contact: str = Field(min_length=1, description="Address for questions about the published figures.")
+    time_zone: str = Field(description="IANA name, as America/Chicago.")
+    school_year_start: str = Field(
+        default="07-01",
+        pattern=r"^\d{2}-\d{2}$",
+        description="Month and day on which a school year begins.",
+        json_schema_extra=_authority("NCES: a school year is usually counted from July 1 through June 30"),
+    )
+    student_system: Identifier = Field(
+        default="local",
+        description="The system whose student ids are the district's own; others join through student_identifier.",
+    )
+
+
+class CalendarYear(_Strict):
+    """A school year's session days, for a district without a calendar file."""
+
+    school_year: int = Field(ge=1990, le=2100, description="The year in which it ends: 2026 for 2025-26.")
+    schools: list[str] = Field(default=["all"], min_length=1, description="School ids, or all.")
+    first_day: Day = Field(description="The first session day, as 2025-08-12.")
+    last_day: Day = Field(description="The last session day, as 2026-05-28.")
+    weekdays: list[Weekday] = Field(
+        default=["mon", "tue", "wed", "thu", "fri"], min_length=1, description="The days of a school week."
+    )
+    closures: list[date | str] = Field(default=[], description="Days off: a date, or FROM..TO.")
+
+    @field_validator("closures", mode="before")
+    @classmethod
+    def _dates_in_quotes_are_dates(cls, value: object) -> object:
+        return [as_day(item) for item in value] if isinstance(value, list) else value
+
+
+class ColumnMap(_Strict):
+    """Where a contract column comes from, when a plain column name does not say enough."""
+
+    column: str = Field(description="The file's column.")
+    separator: str | None = Field(default=None, description="What separates several values in one cell (races).")
+    date_formats: list[str] | None = Field(default=None, description="Overrides the source's formats for this column.")
+
+
+class EntityMap(_Strict):
+    """How one file feeds one entity of the input contract."""
+
+    columns: dict[str, str | ColumnMap] = Field(default={}, description="Contract column: file column.")
+    constants: dict[str, str] = Field(default={}, description="Contract column: the same value in every row.")
+    where: dict[str, list[str]] = Field(
+        default={}, description="Keep only rows whose file column holds one of these values; the rest are counted."
+    )
+    distinct: bool = Field(
+        default=False, description="Keep one of rows that are equal after mapping; the rest are counted."
+    )
+
+
+class Source(_Strict):
+    """One extract: where it lies, what it means, and when it is due."""
+
+    kind: Literal["delimited", "edfi_xml"] = Field(
+        description="delimited: CSV, TSV and the like. edfi_xml: Ed-Fi interchange files."
+    )
+    files: list[str] = Field(
+        min_length=1,
+        description="A path or glob, or several, relative to district.yaml.",
+        json_schema_extra=_one_or_many,
+    )
+    missing_rows: Literal["full", "active_only", "window", "append"] = Field(
+        description="What a row that is no longer sent means. There is no default on purpose."
+    )
+    required: bool = Field(
+        default=True,
+        description="Whether the night stops when this source is overdue.",
+        json_schema_extra=_authority(
+            "this project: an overdue source stops the night unless the district says otherwise"
+        ),
+    )
+    expected: Literal["school_days", "weekly", "term", "year", "once"] = Field(
+        default="school_days",
+        description="How often a new file is due.",
+        json_schema_extra=_authority("this project: extracts are due every school day"),
+    )
+    settle_days: int = Field(
+        default=2,
+        ge=0,
+        le=60,
+        description="Days younger than this are provisional.",
+        json_schema_extra=_authority("this project: younger days are provisional and never fail coverage"),
+    )
+    attendance_records: Literal["every_day", "exceptions"] | None = Field(
+        default=None, description="Positive attendance sends a row for every day, negative only the exceptions."
+    )
+    student_system: Identifier | None = Field(
+        default=None, description="Whose student ids these are; default: the district's."
+    )
+    encoding: str = Field(default="auto", description="auto reads UTF-8, with or without a mark, else cp1252.")
+    delimiter: str = Field(default="auto", description="auto, or the one character between fields.")
+    date_formats: list[str] = Field(
+        default=["%Y-%m-%d"], min_length=1, description="How dates are written, tried in this order: %m/%d/%Y."
+    )
+    empty_values: list[str] = Field(default=[], description="Cell values that mean: nothing was entered.")
+    accept_removals: list[str] = Field(
+        default=[], description="Deliveries (first 12 characters of their hash) that may remove more than 5 % of rows."
+    )
+    entities: dict[str, EntityMap] = Field(
+        default={},
+        description="What the files feed. Ed-Fi XML knows by itself; name entities there only to limit them.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_file_is_a_list(cls, value: object) -> object:
+        if isinstance(value, dict) and isinstance(value.get("files"), str):
+            return {**value, "files": [value["files"]]}
+        return value
+
+
+class Thresholds(_Strict):
+    """Numbers that decide, as integers so that no comparison is ever made in floating point."""
+
+    chronic_absence_percent: int = Field(
+        default=10,
+        ge=1,
+        le=50,
+        description="Share of enrolled days, in percent, from which absence is chronic (inclusive).",
+        json_schema_extra=_authority("EDFacts FS195: absent 10 % or more of days enrolled, inclusive"),
+    )
+    chronic_absence_minimum_days: int = Field(
+        default=10,
+        ge=1,
+        le=90,
+        description="Days enrolled from which a student is classified.",
+        json_schema_extra=_authority("EDFacts FS195: enrolled 10 days or more"),
+    )
+    recorded_days_percent: int = Field(
+        default=90,
+        ge=0,
+        le=100,
+        description="Share of a student's session days, in percent, that must have been recorded.",
+        json_schema_extra=_authority("this project: a student with fewer recorded days is not classified"),
+    )
+    judgement_minimum_students: int = Field(
+        default=30,
+        ge=10,
+        le=500,
+        description="Students below which a figure is shown but not judged: no gap, test, flag or rank.",
+        json_schema_extra=_authority("34 CFR 200.17: no more than 30 unless justified"),
+    )
+    unmapped_attendance_codes_percent: int = Field(
+        default=1,
+        ge=0,
+        le=100,
+        description="Share of a school's marks, in percent, without a crosswalk from which it is unreliable.",
+        json_schema_extra=_authority("this project: share at which a school's attendance is unreliable"),
+    )
+    removed_rows_percent: int = Field(
+        default=5,
+        ge=0,
+        le=100,
+        description="Share of a source's rows, in percent, that one file may remove without being held.",
+        json_schema_extra=_authority("this project: a file that would remove more is held"),
+    )
+
+
+class Disclosure(_Strict):
+    """How small numbers are hidden in everything public."""
+
+    rule: Literal["minimum_10"] = Field(
+        default="minimum_10",
+        description="minimum_10: a number with 1 to 9 students behind it is hidden.",
+        json_schema_extra=_authority("NCES 2011-603 (SLDS Technical Brief 3): 10 is the commonest minimum"),
+    )
+
+
+class StudentGroups(_Strict):
+    """Categories beside the standard ones."""
+
+    intersections: list[list[str]] = Field(
+        default=[],
+        description="Pairs of categories to cross, as [disability, race_ethnicity].",
+        json_schema_extra=_authority("this project: no intersections unless the district names them"),
+    )
+
+
+class Schedule(_Strict):
+    """When the night runs, in the district's time zone."""
+
+    at: str = Field(
+        default="04:30",
+        pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
+        description="Not between 01:00 and 03:00: clocks change then.",
+        json_schema_extra=_authority("this project: after student systems close the day, off the clock-change hours"),
+    )
+
+
+class Retention(_Strict):
+    """How long snapshots are kept. The current one and its predecessor always are."""
+
+    snapshots: int = Field(
+        default=14,
+        ge=2,
+        le=1000,
+        description="Newest snapshots to keep.",
+        json_schema_extra=_authority("this project: two weeks of nights"),
+    )
+
+
+class Settings(_Strict):
+    """A whole `district.yaml`."""
+
+    district: District
+    home: str | None = Field(
+        default=None, description="EQUITY_HOME for this district: a folder outside any git checkout."
+    )
+    calendar: list[CalendarYear] = Field(
+        default=[], description="Session days, for a district whose sources feed no calendar_date."
+    )
+    sources: dict[Identifier, Source] = Field(min_length=1, description="The extracts, each under a name of its own.")
+    student_groups: StudentGroups = StudentGroups()
+    thresholds: Thresholds = Thresholds()
+    disclosure: Disclosure = Disclosure()
+    schedule: Schedule = Schedule()
+    retention: Retention = Retention()
+
+
+class DistrictFile(_Strict):
+    """Settings together with the file that they came from (paths in it are relative to its folder)."""
+
+    path: Path
+    settings: Settings
+
+    @property
+    def folder(self) -> Path:
+        return self.path.parent

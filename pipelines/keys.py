@@ -1,0 +1,199 @@
+"""Pseudonyms: ids leave landing only as keyed hashes (HMAC-SHA-256, RFC 2104 and RFC 4231).
+
+The key never enters SQL, a child's environment, an argument or a message: distinct ids come out of
+DuckDB, are hashed here, and go back as a table to join. Whoever holds the key can recompute every
+pseudonym, so it is kept apart from the data; whoever loses it can no longer join new data to old.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+import stat
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import numpy
+import pyarrow
+
+from pipelines.home import Home, write_atomically
+
+_KEY_BYTES = 32
+_FINGERPRINT_LABEL = b"equity warehouse: fingerprint of the pseudonym key"
+_FINGERPRINT_FILE = "key.fingerprint"
+#: Ids hashed in one go: bounds memory, large enough that the passes between Python and DuckDB do not show.
+_BATCH = 200_000
+
+
+class KeyProblem(Exception):
+    """The pseudonym key is missing, unusable or not the one that made this home's data."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+
+class PseudonymCollision(Exception):
+    """Two different ids of one file have the same 64-bit pseudonym. The message names neither."""
+
+
+@dataclass(frozen=True)
+class KeyFile:
+    """The district's key. `fingerprint` tells keys apart and reveals nothing; `created` is true on the first run."""
+
+    key: bytes = field(repr=False)
+    fingerprint: str
+    path: Path
+    created: bool = False
+
+    @property
+    def notice(self) -> str | None:
+        """What the user must be told after a key was made, else None."""
+        if not self.created:
+            return None
+        return (
+            f"A new pseudonym key was made: {self.path}. Back it up now, apart from the data. "
+            "Without it, tomorrow's files cannot be joined to today's."
+        )
+
+    @classmethod
+    def load_or_create(cls, home: Home) -> KeyFile:
+        """The key of `EQUITY_KEY_FILE`, else `keys/pseudonym.key`, made on a home's first run only.
+
+        Raises KeyProblem when the key is absent from a home that holds data, is another key than
+        the one the data were made with, is malformed, or may be read by others.
+        """
+        path = Path(os.environ.get("EQUITY_KEY_FILE") or home.keys / "pseudonym.key")
+        has_data = _has_data(home)
+        try:
+            created = not path.exists()
+            if created:
+                if has_data:
+                    raise KeyProblem(
+                        f"The pseudonym key {path} is missing, and this home already holds data made with it.",
+                        "Restore the key from its backup, or name it in EQUITY_KEY_FILE. A new key is never made here.",
+                    )
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                write_atomically(path, secrets.token_hex(_KEY_BYTES) + "\n", mode=0o600)
+            key = _read(path)
+        except OSError as problem:
+            raise KeyProblem(
+                f"The pseudonym key {path} cannot be used: {problem.strerror}.",
+                "Give EQUITY_KEY_FILE a path that this user can read, in a folder that only this user can enter.",
+            ) from None
+        fingerprint = fingerprint_of(key)
+        _agree(home, fingerprint, path, has_data)
+        return cls(key, fingerprint, path, created)
+
+
+def hmac_sha256(key: bytes, data: bytes) -> bytes:
+    """HMAC-SHA-256 of `data`: 32 bytes."""
+    return hmac.digest(key, data, "sha256")
+
+
+def fingerprint_of(key: bytes) -> str:
+    """Sixteen hexadecimal characters that tell one key from another without revealing it."""
+    return hmac_sha256(key, _FINGERPRINT_LABEL).hex()[:16]
+
+
+def normalize(value: str) -> str:
+    """An id as it is hashed: without white space around it."""
+    return value.strip()
+
+
+def pseudonym(key: bytes, domain: str, value: str) -> int:
+    """The id's pseudonym: the first 8 bytes of HMAC(key, "domain|id"), big-endian, signed (a BIGINT).
+
+    `domain` says whose id it is, so that student 7 and incident 7 differ. Among 1,000,000 ids the
+    chance that any two meet is about 3 in 100 million (n^2 / 2^65).
+    """
+    return int.from_bytes(hmac_sha256(key, f"{domain}|{normalize(value)}".encode())[:8], "big", signed=True)
+
+
+def add_keys(con: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str], domain: str, key: bytes) -> str:
+    """Hash every distinct value of `columns`: the name of a temp table (value VARCHAR, key BIGINT) to join.
+
+    `value` is the text as it stands in `table`; values that are NULL or blank have no row.
+    Raises PseudonymCollision when two different ids meet, in which case the table is dropped.
+    """
+    name = f"key_{domain}_{secrets.token_hex(4)}"
+    distinct = " UNION ".join(f"SELECT {column} AS value FROM {table}" for column in columns)
+    con.execute(
+        f"CREATE TEMP TABLE {name}_ids AS SELECT value FROM (SELECT DISTINCT value FROM ({distinct})) "
+        "WHERE value IS NOT NULL"
+    )
+    con.execute(f"CREATE TEMP TABLE {name} (value VARCHAR, key BIGINT)")
+    count = _count(con, f"{name}_ids")
+    for start in range(0, count, _BATCH):
+        values = con.execute(
+            f"SELECT value FROM {name}_ids WHERE rowid >= ? AND rowid < ?", [start, start + _BATCH]
+        ).to_arrow_table()["value"]
+        kept = [value for value in values.to_pylist() if normalize(value)]
+        batch = pyarrow.table({"value": pyarrow.array(kept, pyarrow.string()), "key": _hash(key, domain, kept)})
+        con.register(f"{name}_batch", batch)
+        con.execute(f"INSERT INTO {name} SELECT value, key FROM {name}_batch")
+        con.unregister(f"{name}_batch")
+    con.execute(f"DROP TABLE {name}_ids")
+    _refuse_collisions(con, name)
+    return name
+
+
+def _hash(key: bytes, domain: str, values: Iterable[str]) -> numpy.ndarray[tuple[int], numpy.dtype[numpy.int64]]:
+    prefix = f"{domain}|".encode()
+    digest = hmac.digest
+    joined = b"".join(digest(key, prefix + normalize(value).encode(), "sha256")[:8] for value in values)
+    return numpy.frombuffer(joined, dtype=">i8").astype(numpy.int64)
+
+
+def _refuse_collisions(con: duckdb.DuckDBPyConnection, table: str) -> None:
+    same = con.execute(
+        f"SELECT list(value) FROM {table} GROUP BY key HAVING count(*) > 1"  # ids that differ in white space only, too
+    ).fetchall()
+    if any(len({normalize(value) for value in values}) > 1 for (values,) in same):
+        con.execute(f"DROP TABLE {table}")
+        raise PseudonymCollision("two different ids of one file have the same pseudonym; a longer hash is needed")
+
+
+def _count(con: duckdb.DuckDBPyConnection, table: str) -> int:
+    row = con.execute(f"SELECT count(*) FROM {table}").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _read(path: Path) -> bytes:
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise KeyProblem(
+            f"The pseudonym key {path} may be read by others.", f"Run: chmod 600 {path}. Ask who may have copied it."
+        )
+    try:
+        key = bytes.fromhex(path.read_text(encoding="ascii").strip())
+    except ValueError:
+        key = b""
+    if len(key) < _KEY_BYTES:
+        raise KeyProblem(
+            f"The pseudonym key {path} is not a key: it must hold {2 * _KEY_BYTES} hexadecimal characters.",
+            "Restore the key from its backup, or name the right file in EQUITY_KEY_FILE.",
+        )
+    return key
+
+
+def _agree(home: Home, fingerprint: str, path: Path, has_data: bool) -> None:
+    recorded = home.landing / _FINGERPRINT_FILE
+    known = recorded.read_text(encoding="ascii").strip() if recorded.exists() else None
+    if known == fingerprint:
+        return
+    if has_data:
+        raise KeyProblem(
+            f"The pseudonym key {path} is not the one that this home's data were made with.",
+            "Name the right key in EQUITY_KEY_FILE, or restore it from its backup. Nothing was read.",
+        )
+    # The fingerprint stands before any data do, so a run killed in between leaves nothing to explain.
+    write_atomically(recorded, fingerprint + "\n")
+
+
+def _has_data(home: Home) -> bool:
+    ours = home.landing / _FINGERPRINT_FILE
+    return any(path.is_file() and path != ours for folder in (home.landing, home.raw) for path in folder.rglob("*"))

@@ -1,0 +1,357 @@
+"""One file and one entity become one Parquet file of contract columns, with an account of every row.
+
+Everything here is addressed by content: a file's hash together with the hash of all that decides what
+becomes of it (map, contract, key, program). What is there already is never made again, and a change of
+any of these makes new files beside the old, from the copies in `landing/`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipelines import keys, mapping
+from pipelines.config import EntityMap, Source
+from pipelines.contract import ENTITIES, Column, Entity, raw_name
+from pipelines.home import Home, sync_folder, write_atomically
+from pipelines.keys import KeyFile
+from pipelines.mapping import Judged
+from pipelines.sources import (
+    MAPPED_BY_DISTRICT,
+    Reading,
+    RowsLost,
+    Unreadable,
+    entities_of,
+    reader_files,
+    reader_for,
+)
+
+#: What is noted beside a raw file: its account (None: nothing of this entity), or why the file is unreadable.
+_Note = dict[str, Any]
+_Notes = dict[str, _Note | None]
+
+
+@dataclass(frozen=True)
+class Account:
+    """What became of a file's rows for one entity: read = accepted + refused + filtered + collapsed, always.
+
+    window_lo, window_hi: the first and last ISO date of the entity's date column, where it has one.
+    """
+
+    entity: str
+    stem: str
+    rows_read: int
+    rows_accepted: int
+    rows_refused: int
+    rows_filtered: int
+    rows_collapsed: int
+    window_lo: str | None
+    window_hi: str | None
+
+
+@dataclass(frozen=True)
+class FileAccount:
+    """A file's accounts by entity; where it cannot be read at all, `unreadable` says why and there are none."""
+
+    entities: Mapping[str, Account]
+    unreadable: Unreadable | None = None
+
+    @property
+    def is_wholly_refused(self) -> bool:
+        """Rows were sent and none could be taken: the file did not arrive."""
+        accounts = self.entities.values()
+        return any(a.rows_refused for a in accounts) and not any(a.rows_accepted for a in accounts)
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A stored file as one source reads it. anonymous_surveys: surveys whose answers may carry no student id."""
+
+    source_id: str
+    source: Source
+    file_id: str
+    anonymous_surveys: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class RawFiles:
+    """Makes and finds the raw files of one home, with one connection and the home's key."""
+
+    con: duckdb.DuckDBPyConnection
+    home: Home
+    key: KeyFile
+    district_system: str
+    scratch: Path
+
+    def account(self, file: SourceFile) -> FileAccount:
+        """The account of a stored file, made now where it is not there yet.
+
+        Raises RowsLost when counts disagree and keys.PseudonymCollision; both are errors of ours.
+        """
+        stems = {name: self._stem(file, name) for name in entities_of(file.source)}
+        notes = {name: self._noted(name, stem) for name, stem in stems.items()}
+        if any(note is None for note in notes.values()):
+            notes = self._make(file, stems, notes)
+        return _file_account(notes)
+
+    def is_known(self, file: SourceFile) -> bool:
+        """Whether the file's account is there already, so that asking for it costs nothing."""
+        return all(self._noted(name, self._stem(file, name)) is not None for name in entities_of(file.source))
+
+    def raw_path(self, account: Account) -> Path:
+        return self.home.raw / account.entity / f"{account.stem}.parquet"
+
+    def refused_path(self, account: Account) -> Path | None:
+        """The refused rows, with their text; None where there are none."""
+        if not account.rows_refused:
+            return None
+        return self.home.landing / "refused" / account.entity / f"{account.stem}.parquet"
+
+    def _stem(self, file: SourceFile, entity: str) -> str:
+        source = file.source
+        settings = {
+            "source": file.source_id,
+            "kind": source.kind,
+            "encoding": source.encoding,
+            "delimiter": source.delimiter,
+            "date_formats": source.date_formats,
+            "empty_values": source.empty_values,
+            "student_system": self._system(source),
+            "map": source.entities.get(entity, EntityMap()).model_dump(mode="json"),
+            "contract": asdict(ENTITIES[entity]),
+            "key": self.key.fingerprint,
+            "program": _program_hash(source.kind),
+            "anonymous_surveys": sorted(file.anonymous_surveys) if entity == "survey_response" else [],
+        }
+        text = json.dumps(settings, sort_keys=True)
+        return f"{file.file_id[:16]}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+    def _system(self, source: Source) -> str:
+        return source.student_system or self.district_system
+
+    def _noted(self, entity: str, stem: str) -> _Note | None:
+        """The note of an earlier run, when all that it speaks of is still there."""
+        try:
+            note: _Note = json.loads((self.home.raw / entity / f"{stem}.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        if note["account"] is not None:
+            account = Account(**note["account"])
+            paths = (self.raw_path(account), self.refused_path(account))
+            if not all(path.exists() for path in paths if path is not None):
+                return None
+        return note
+
+    def _make(self, file: SourceFile, stems: Mapping[str, str], known: Mapping[str, _Note | None]) -> _Notes:
+        """Read the file once and write what is missing; the notes of all entities."""
+        notes = dict(known)
+        try:
+            reading = reader_for(file.source.kind)(
+                self.con, stored_path(self.home, file.file_id), file.source, self.scratch
+            )
+            for name, stem in stems.items():
+                if notes[name] is None:
+                    account = self._write(file, ENTITIES[name], stem, reading)
+                    notes[name] = {"account": asdict(account) if account else None, "unreadable": None}
+        except Unreadable as problem:
+            unreadable = {name: getattr(problem, name) for name in ("reason", "message", "line", "remedy")}
+            notes = {name: {"account": None, "unreadable": unreadable} for name in stems}
+        finally:
+            self._tidy()
+        for name, stem in stems.items():
+            folder = self.home.raw / name
+            folder.mkdir(mode=0o700, exist_ok=True)
+            # Last, after the files that it speaks of: a run killed before leaves no note and is made again.
+            write_atomically(folder / f"{stem}.json", json.dumps(notes[name], sort_keys=True) + "\n")
+        return notes
+
+    def _write(self, file: SourceFile, entity: Entity, stem: str, reading: Reading) -> Account | None:
+        """Write one entity's raw and refused files. None where the file holds nothing of this entity."""
+        by_district = MAPPED_BY_DISTRICT in reading.tables
+        unread, unread_rows = self._unread(reading, entity, by_district=by_district)
+        if not by_district and entity.name not in reading.tables:
+            if not unread_rows:
+                return None
+            reading = self._with_no_rows(reading, entity)
+        key = MAPPED_BY_DISTRICT if by_district else entity.name
+        judged = mapping.judge(self.con, reading, key, entity, file.source, anonymous_surveys=file.anonymous_surveys)
+        lineage = f"{_literal(file.source_id)} AS source_id, {_literal(file.file_id)} AS file_id"
+        system = f"{_literal(self._system(file.source))} AS student_system"
+        collapse = file.source.entities.get(entity.name, EntityMap()).distinct
+        accepted_rows = self._accepted(judged, entity, collapse=collapse, lines_are_unique=by_district or collapse)
+        names = ", ".join(raw_name(column) for column in entity.columns)
+        target = self.home.raw / entity.name / f"{stem}.parquet"
+        accepted = self._copy(
+            f"SELECT {names}, source_id, {system}, file_id, line FROM (SELECT *, {lineage} FROM ({accepted_rows}))",
+            target,
+        )
+        kept = judged.rows_read - judged.rows_filtered
+        refused, collapsed = unread_rows, 0
+        if accepted < kept or unread_rows:
+            valid = self._count(f"SELECT count(*) FROM {judged.view} WHERE problem = 0") if collapse else accepted
+            collapsed = valid - accepted
+            refused = self._write_refused(judged, unread, lineage, entity, stem)
+        lo, hi = self._window(entity, target)
+        account = Account(
+            entity=entity.name,
+            stem=stem,
+            rows_read=judged.rows_read + unread_rows,
+            rows_accepted=accepted,
+            rows_refused=refused,
+            rows_filtered=judged.rows_filtered,
+            rows_collapsed=collapsed,
+            window_lo=lo,
+            window_hi=hi,
+        )
+        accounted = accepted + refused + account.rows_filtered + collapsed
+        if account.rows_read != accounted:
+            raise RowsLost(f"{entity.name}: {account.rows_read} rows read, {accounted} accounted for")
+        return account
+
+    def _write_refused(self, judged: Judged, unread: str, lineage: str, entity: Entity, stem: str) -> int:
+        """Write the refused rows, if there are any, with reason, remedy and text: how many."""
+        target = self.home.landing / "refused" / entity.name / f"{stem}.parquet"
+        rows = self._copy(
+            f"SELECT {lineage}, {_literal(entity.name)} AS entity, * FROM ({_refused(judged, unread)}) ORDER BY ALL",
+            target,
+        )
+        if not rows:
+            target.unlink()
+        return rows
+
+    def _with_no_rows(self, reading: Reading, entity: Entity) -> Reading:
+        """The reading with an empty table of `entity`: all that it sent was refused by the reader."""
+        columns = ", ".join(f"{column.name} VARCHAR" for column in entity.columns)
+        table = f"nothing_of_{entity.name}"
+        self.con.execute(f"CREATE OR REPLACE TEMP TABLE {table} ({columns}, {reading.line_column} BIGINT)")
+        return replace(reading, tables={**reading.tables, entity.name: table})
+
+    def _unread(self, reading: Reading, entity: Entity, *, by_district: bool) -> tuple[str, int]:
+        """The rows that the reader refused and this entity lost: as SQL, and how many."""
+        # A row that could not be read is lost to every entity that the file feeds, unless the reader knows better.
+        mine = "true" if by_district else f"entity = {_literal(entity.name)}"
+        select = (
+            "SELECT line, column_name, reason, remedy, NULL::VARCHAR AS refused_value, text "
+            f"FROM {reading.refused} WHERE {mine}"
+        )
+        return select, self._count(f"SELECT count(*) FROM ({select})")
+
+    def _accepted(self, judged: Judged, entity: Entity, *, collapse: bool, lines_are_unique: bool) -> str:
+        """SQL of the accepted rows under their raw names, ids hashed, ordered so that files are equal byte by byte."""
+        values = [f"value_{n}" for n in range(len(entity.columns))]
+        line = "min(line) AS line" if collapse else "line"
+        group = f" GROUP BY {', '.join(values)}" if collapse else ""
+        rows = f"SELECT {', '.join(values)}, {line} FROM {judged.view} WHERE problem = 0{group}"
+        joins, names = [], []
+        for domain, columns in _domains(entity).items():
+            hashed = keys.add_keys(self.con, judged.view, [f"value_{n}" for n in columns], domain, self.key.key)
+            for n in columns:
+                joins.append(f" LEFT JOIN {hashed} AS key_{n} ON key_{n}.value = value_{n}")
+        for n, column in enumerate(entity.columns):
+            names.append(f"{f'key_{n}.key' if column.type == 'key' else f'value_{n}'} AS {raw_name(column)}")
+        order = "line" if lines_are_unique else f"line, {', '.join(values)}"
+        return f"SELECT {', '.join(names)}, line FROM ({rows}){''.join(joins)} ORDER BY {order}"
+
+    def _copy(self, select: str, target: Path) -> int:
+        """Write a query's rows to a Parquet file, whole or not at all: the number of rows."""
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary = self.scratch / f"{target.name}.tmp"
+        rows = self._count(f"COPY ({select}) TO {_literal(str(temporary))} (FORMAT parquet, COMPRESSION zstd)")
+        temporary.chmod(0o600)
+        _sync(temporary)
+        temporary.replace(target)
+        sync_folder(target.parent)
+        return rows
+
+    def _window(self, entity: Entity, raw: Path) -> tuple[str | None, str | None]:
+        if entity.date_column is None:
+            return None, None
+        column = f"nullif({entity.date_column}, '')"
+        query = f"SELECT min({column}), max({column}) FROM read_parquet({_literal(str(raw))})"
+        row = self.con.execute(query).fetchone()
+        return (row[0], row[1]) if row else (None, None)
+
+    def _tidy(self) -> None:
+        """Free what reading and judging one file left behind, in memory and on disk."""
+        left = self.con.execute(
+            "SELECT 'VIEW', view_name FROM duckdb_views() WHERE temporary AND NOT internal "
+            "UNION ALL SELECT 'TABLE', table_name FROM duckdb_tables() WHERE temporary"
+        ).fetchall()
+        for kind, name in left:
+            self.con.execute(f'DROP {kind} IF EXISTS "{name}"')
+        for path in self.scratch.iterdir():
+            if path.is_file():
+                path.unlink()
+
+    def _count(self, query: str) -> int:
+        row = self.con.execute(query).fetchone()
+        return int(row[0]) if row else 0
+
+
+def stored_path(home: Home, file_id: str) -> Path:
+    """Where landing keeps the file with this SHA-256, as it was received."""
+    return home.landing / "files" / file_id[:2] / file_id
+
+
+def _file_account(notes: Mapping[str, _Note | None]) -> FileAccount:
+    accounts: dict[str, Account] = {}
+    for name, note in notes.items():
+        if note is not None and note["unreadable"] is not None:
+            return FileAccount({}, Unreadable(**note["unreadable"]))
+        if note is not None and note["account"] is not None:
+            accounts[name] = Account(**note["account"])
+    return FileAccount(accounts)
+
+
+def _refused(judged: Judged, unread: str) -> str:
+    """SQL of all refused rows of an entity: those that the reader could not read, and those judged so here."""
+    if not judged.judgements:
+        return unread
+    reasons = ", ".join(
+        f"({n}, {_literal(one.column)}, {_literal(one.reason)}, {_literal(one.remedy)})"
+        for n, one in enumerate(judged.judgements, start=1)
+    )
+    return (
+        f"{unread} UNION ALL SELECT line, column_name, reason, remedy, refused_value, source_row AS text "
+        f"FROM {judged.view} JOIN (VALUES {reasons}) AS reasons (n, column_name, reason, remedy) ON n = problem"
+    )
+
+
+def _domains(entity: Entity) -> dict[str, list[int]]:
+    """Domain -> numbers of the entity's key columns whose ids belong to it."""
+    domains: dict[str, list[int]] = {}
+    for n, column in enumerate(entity.columns):
+        if column.type == "key":
+            domains.setdefault(_domain(column), []).append(n)
+    return domains
+
+
+def _domain(column: Column) -> str:
+    return column.domain or column.name
+
+
+@cache
+def _program_hash(kind: str) -> str:
+    """A hash of the programs that decide what becomes of a file, so that a changed rule is never served old rows."""
+    files: Iterable[Path] = [*reader_files(kind), Path(mapping.__file__), Path(keys.__file__), Path(__file__)]
+    digest = hashlib.sha256(duckdb.__version__.encode())
+    for file in files:
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb") as written:
+        os.fsync(written.fileno())
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,96 @@
+"""What every source reader gives and how it says that it cannot.
+
+A reader turns one file into DuckDB temp tables of text. It never maps, types or judges values: that
+is the same for every format and happens in `pipelines.mapping`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import duckdb
+
+from pipelines.config import Source
+from pipelines.contract import ENTITIES
+
+#: The table of a format whose layout the district maps, as in `Reading.tables`.
+MAPPED_BY_DISTRICT = "*"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One file, read.
+
+    tables: key -> name of a DuckDB temp table (or view) of VARCHAR columns plus a BIGINT column with the
+        row's physical line in the file. The key is `*` where the district maps the columns, else the
+        name of the contract entity that the table already holds under contract column names; there a
+        NULL means "not asked" and '' means "asked and unanswered".
+    refused: name of a temp table (line BIGINT, column_name VARCHAR, reason VARCHAR, remedy VARCHAR,
+        text VARCHAR) of rows that could not be read. A reader that feeds several entities adds a column
+        `entity VARCHAR`: the entity that lost the row.
+    rows_read: all rows of all tables and of `refused`: nothing is ever dropped.
+    line_column: what the line is called in `tables`: `line`, unless the file has a column of that name.
+    """
+
+    tables: dict[str, str]
+    refused: str
+    rows_read: int
+    line_column: str = "line"
+
+
+class Unreadable(Exception):
+    """A whole file cannot be read: the source did not arrive. The message holds no value from the data.
+
+    reason: a code such as `missing_column`; line: the physical line concerned, where there is one;
+    remedy: what to do, as a sentence.
+    """
+
+    def __init__(self, reason: str, message: str, line: int | None = None, remedy: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.line = line
+        self.remedy = remedy
+
+
+class RowsLost(Exception):
+    """Two counts of the same rows differ: an error of ours, never of the district. The message holds counts only."""
+
+
+#: `read(con, file, source, scratch)`: `scratch` is a folder for temporary files that the caller empties.
+Reader = Callable[[duckdb.DuckDBPyConnection, Path, Source, Path], Reading]
+
+#: The modules that make up a reader, the one with `read` first.
+_MODULES = {
+    "delimited": ("pipelines.sources.delimited",),
+    "edfi_xml": ("pipelines.sources.edfi_xml", "pipelines.sources.edfi_rules"),
+}
+
+
+def reader_for(kind: str) -> Reader:
+    """The reader of one kind of source, as named in `district.yaml`. Raises KeyError for an unknown kind.
+
+    A reader is imported when it is first needed, so that a run does not pay for formats it never meets.
+    """
+    read: Reader = import_module(_MODULES[kind][0]).read
+    return read
+
+
+def reader_files(kind: str) -> list[Path]:
+    """The program files of a reader: what was read before must be read again when they change."""
+    return [Path(str(import_module(name).__file__)) for name in _MODULES[kind]]
+
+
+def entities_of(source: Source) -> list[str]:
+    """The contract entities that a source can feed, in the contract's order.
+
+    A format that knows its own layout feeds what its rules declare, unless the source names less.
+    """
+    if source.entities:
+        return [name for name in ENTITIES if name in source.entities]
+    rules = import_module("pipelines.sources.edfi_rules").RULES
+    fed = {rule.entity for rule in rules}
+    return [name for name in ENTITIES if name in fed]
