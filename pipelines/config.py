@@ -198,6 +198,13 @@ class Thresholds(_Strict):
         description="Share of a student's session days, in percent, that must have been recorded.",
         json_schema_extra=_authority("this project: a student with fewer recorded days is not classified"),
     )
+    school_recorded_percent: int = Field(
+        default=75,
+        ge=0,
+        le=100,
+        description="Share of a school's student-days, in percent, below which its attendance is not reliable.",
+        json_schema_extra=_authority("this project: with a quarter missing, the missing can outweigh any gap"),
+    )
     judgement_minimum_students: int = Field(
         default=30,
         ge=10,

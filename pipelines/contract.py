@@ -213,7 +213,7 @@ _ALL = (
             _code("participation", "participation", "perpetrator, victim, witness, reporter"),
             _code("behavior", "behavior", "the student's own behavior"),
         ),
-        key=("incident_id", "school_id", "student_id"),
+        key=("incident_id", "school_id", "student_id", "behavior"),
     ),
     Entity(
         "discipline_action",

@@ -96,7 +96,7 @@ _WORK_TABLES = (
 )
 
 
-class DisclosureRefused(Exception):
+class DisclosureRefusedError(Exception):
     """The input does not allow a safe decision. The message counts rows and names no group's numbers."""
 
 
@@ -178,12 +178,12 @@ def protect(con: duckdb.DuckDBPyConnection, rule: str) -> DisclosureSummary:
     tables and `marts.nested_group`. The public table has the same columns, rows and order of columns.
     Which rule hid a cell, and along which line, is told in `restricted.disclosure_cell` only.
 
-    Raises DisclosureRefused for an unknown rule, a row without definition or support, a repeated key,
+    Raises DisclosureRefusedError for an unknown rule, a row without definition or support, a repeated key,
     an unknown status, or a row that is to be shown and lacks its numbers.
     """
     minimum = RULES.get(rule)
     if minimum is None:
-        raise DisclosureRefused(f"disclosure rule {rule!r} is not known; known: {', '.join(sorted(RULES))}")
+        raise DisclosureRefusedError(f"disclosure rule {rule!r} is not known; known: {', '.join(sorted(RULES))}")
     with _work_tables(con):
         _load_groups(con, "restricted")
         _load_restricted_cells(con)
@@ -207,11 +207,11 @@ def audit_lines(
     contain which, known to anyone from the definitions; None leaves those pairs out). For a published
     `equity.duckdb`, opened read-only, schema is `main`.
 
-    Raises DisclosureRefused when the rule is unknown.
+    Raises DisclosureRefusedError when the rule is unknown.
     """
     minimum = RULES.get(rule)
     if minimum is None:
-        raise DisclosureRefused(f"disclosure rule {rule!r} is not known; known: {', '.join(sorted(RULES))}")
+        raise DisclosureRefusedError(f"disclosure rule {rule!r} is not known; known: {', '.join(sorted(RULES))}")
     with _work_tables(con):
         _load_groups(con, schema)
         _load_public_cells(con, schema)
@@ -230,13 +230,14 @@ def protect_shares(
 
     relation: a table or view, qualified, with the public columns and the supporting counts named in
     `shares`, which are left out of the result. A share becomes null where fewer than the rule's minimum,
-    but not zero, stand behind it or behind the rest, and where its support is unknown.
+    but not zero, stand behind it or behind the rest, and where its support is unknown (null). A share that
+    rests on no student at all has the support 0 of 0.
 
-    Raises DisclosureRefused when the table is not one that holds shares, or the rule is unknown.
+    Raises DisclosureRefusedError when the table is not one that holds shares, or the rule is unknown.
     """
     minimum = RULES.get(rule)
     if minimum is None or table not in SHARE_TABLES:
-        raise DisclosureRefused(f"public.{table} under rule {rule!r} is not a table of shares")
+        raise DisclosureRefusedError(f"public.{table} under rule {rule!r} is not a table of shares")
     safe = {
         share.column: f"({_identifier(share.part)} IS NOT NULL AND {_identifier(share.whole)} IS NOT NULL"
         f" AND NOT {_small(_identifier(share.part), minimum)}"
@@ -263,7 +264,7 @@ def protect_shares(
 def release_open(con: duckdb.DuckDBPyConnection, table: str) -> None:
     """Copy `restricted.<table>` to `public.<table>`; refused unless it is one of `OPEN_TABLES`."""
     if table not in OPEN_TABLES:
-        raise DisclosureRefused(f"{table} may hold numbers about students and does not pass as it is")
+        raise DisclosureRefusedError(f"{table} may hold numbers about students and does not pass as it is")
     con.execute("CREATE SCHEMA IF NOT EXISTS public")
     con.execute(f"CREATE OR REPLACE TABLE public.{_identifier(table)} AS FROM restricted.{_identifier(table)}")
 
@@ -411,7 +412,7 @@ def _load_restricted_cells(con: duckdb.DuckDBPyConnection) -> None:
     distinct = _number(con, f"SELECT count(*) FROM (SELECT DISTINCT {_KEY} FROM {source})")
     statuses = _number(con, f"SELECT count(*) FROM {source} WHERE coalesce(status, '') NOT IN {SHOWN + WITHHELD}")
     if rows != distinct or statuses:
-        raise DisclosureRefused(f"{source}: {rows - distinct} repeated keys, {statuses} rows of unknown status")
+        raise DisclosureRefusedError(f"{source}: {rows - distinct} repeated keys, {statuses} rows of unknown status")
     _create_cells(con, "restricted", source, str(SHOWN))
     difference = _students_behind_difference(con)
     con.execute(
@@ -436,7 +437,7 @@ def _load_restricted_cells(con: duckdb.DuckDBPyConnection) -> None:
     shown = _number(con, f"SELECT count(*) FROM {source} WHERE status IN {SHOWN}")
     decided = _number(con, "SELECT count(*) FROM dc_state")
     if shown != decided or decided != _number(con, "SELECT count(DISTINCT cell) FROM dc_state"):
-        raise DisclosureRefused(
+        raise DisclosureRefusedError(
             f"{source}: {shown} rows are to be shown, and {decided} of them have a definition, students, numbers"
             " and one row of support that agree"
         )

@@ -101,6 +101,12 @@ def write_atomically(path: Path, content: str | bytes, mode: int = 0o600) -> Non
     sync_folder(path.parent)
 
 
+def sweep_unfinished(folder: Path) -> None:
+    """Remove what `write_atomically` left in `folder` and below when it was killed. Only under the lock."""
+    for path in folder.rglob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames in `folder` last through a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)

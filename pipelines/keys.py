@@ -78,6 +78,8 @@ class KeyFile:
                         "Restore the key from its backup, or name it in EQUITY_KEY_FILE. A new key is never made here.",
                     )
                 path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                for left in path.parent.glob(f".{path.name}.*.tmp"):  # half a key, of a run that was killed
+                    left.unlink()
                 write_atomically(path, secrets.token_hex(_KEY_BYTES) + "\n", mode=0o600)
             key = _read(path)
         except OSError as problem:
@@ -195,5 +197,10 @@ def _agree(home: Home, fingerprint: str, path: Path, has_data: bool) -> None:
 
 
 def _has_data(home: Home) -> bool:
-    ours = home.landing / _FINGERPRINT_FILE
-    return any(path.is_file() and path != ours for folder in (home.landing, home.raw) for path in folder.rglob("*"))
+    """Whether anything was ever landed. What a killed run left unfinished (hidden names) is no data."""
+    return any(
+        path.is_file() and path.name != _FINGERPRINT_FILE
+        for folder in (home.landing, home.raw)
+        for path in folder.rglob("*")
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )

@@ -36,7 +36,7 @@ from pipelines.deliveries import (
     standings,
     twice_sent,
 )
-from pipelines.home import Home, sync_folder
+from pipelines.home import Home, sweep_unfinished, sync_folder
 from pipelines.keys import KeyFile
 from pipelines.raw_files import Account, FileAccount, RawFiles, SourceFile, stored_path
 from pipelines.sources import Unreadable, entities_of
@@ -132,6 +132,8 @@ def land(district: DistrictFile, home: Home, *, as_of: date, say: Say) -> Landin
         scratch = home.landing / ".scratch"
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(mode=0o700)
+        for folder in (home.landing, home.raw):
+            sweep_unfinished(folder)
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": _MEMORY_LIMIT,
             "temp_directory": str(scratch / "spill"),

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import duckdb
 from rich.console import Console
-from rich.table import Table
 
 from pipelines.home import Home
 from pipelines.night import Night
@@ -106,8 +105,8 @@ def show(night: Night, console: Console, district_file: Path) -> None:
     _show_refused(home, snapshot_id, console)
     folder = _shortened(home.published / snapshot_id)
     console.print("\n[bold]Where it is[/bold]")
-    console.print(f"  public      {folder}  (Parquet a table, equity.duckdb, manifest.json)", highlight=False)
-    console.print(f"  restricted  {_shortened(home.restricted / snapshot_id)}  (not for release)", highlight=False)
+    console.print(f"  public      {folder}  (Parquet a table, equity.duckdb, manifest.json)", soft_wrap=True)
+    console.print(f"  restricted  {_shortened(home.restricted / snapshot_id)}  (not for release)", soft_wrap=True)
     console.print("\n[bold]What to type next[/bold]")
     option = f" --district {_shortened(district_file)}"
     for command, why in [
@@ -141,26 +140,21 @@ def _show_published(con: duckdb.DuckDBPyConnection, night: Night, console: Conso
         f"[bold green]Published[/bold green] {name}: {shown:,} figures for {schools} schools over {years} school years, "
         f"data through {through}.",
         highlight=False,
+        soft_wrap=True,
     )
 
 
 def _show_gaps(gaps: Sequence[Gap], console: Console) -> None:
+    console.print("\n[bold]Largest gaps this year to date[/bold] [dim](against all other students)[/dim]")
     if not gaps:
-        console.print("\nNo gap to show: no group is large enough to judge.")
-        return
-    table = Table(box=None, pad_edge=False, padding=(0, 2), title=None)
-    for column in ("Largest gaps this year to date", "group", "all other students", "difference", "students"):
-        table.add_column(column, justify="left" if column.startswith("Largest") else "right")
+        console.print("  none: no group is large enough to judge")
     for gap in gaps:
-        table.add_row(
-            f"{gap.indicator}: {gap.group}",
-            f"{100 * gap.rate:.1f} %",
-            f"{100 * gap.other_rate:.1f} %",
-            f"{100 * (gap.rate - gap.other_rate):+.1f} points",
-            f"{gap.students:,}",
+        console.print(
+            f"  {100 * (gap.rate - gap.other_rate):+5.1f} points  {gap.indicator}: {gap.group} "
+            f"{100 * gap.rate:.1f} %, all others {100 * gap.other_rate:.1f} %  [dim]n {gap.students:,}[/dim]",
+            highlight=False,
+            soft_wrap=True,
         )
-    console.print()
-    console.print(table)
 
 
 def _show_held_back(con: duckdb.DuckDBPyConnection, console: Console) -> None:
@@ -177,7 +171,7 @@ def _show_held_back(con: duckdb.DuckDBPyConnection, console: Console) -> None:
     ).fetchall()
     console.print("\n[bold]Held back, and why[/bold]")
     for status, reason, count in held:
-        console.print(f"  {count:>9,}  {status:<18} {reason}", highlight=False)
+        console.print(f"  {count:>9,}  {status:<18} {reason}", soft_wrap=True)
     if not held:
         console.print("  nothing")
     if failed:

@@ -170,6 +170,7 @@ def _run_context(con: duckdb.DuckDBPyConnection, district: DistrictFile, load_id
         "chronic_absence_percent": ("INTEGER", thresholds.chronic_absence_percent),
         "chronic_absence_minimum_days": ("INTEGER", thresholds.chronic_absence_minimum_days),
         "recorded_days_percent": ("INTEGER", thresholds.recorded_days_percent),
+        "school_recorded_percent": ("INTEGER", thresholds.school_recorded_percent),
         "judgement_minimum_students": ("INTEGER", thresholds.judgement_minimum_students),
         "unmapped_attendance_codes_percent": ("INTEGER", thresholds.unmapped_attendance_codes_percent),
     }

@@ -4,7 +4,7 @@
   have denominator 0 and say why in universe_rule, so that the excluded can be counted by group.
   Integers only: 100 * absent >= percent * recorded. METHODS, five arithmetic rules, 1.
 #}
-{% macro chronic_absence(organization, only_reliable=false) %}
+{% macro chronic_absence(organization, district_wide=false) %}
     with
         year as (
             select
@@ -14,10 +14,10 @@
                 period_type,
                 sum(recorded_days) as recorded_days,
                 sum(absent_days) as absent_days,
-                sum(expected_days) as expected_days,
+                sum(expected_days {% if district_wide %}- covered_elsewhere_days{% endif %}) as expected_days,
                 max(last_day) as status_date
             from {{ ref("attendance_summary") }}
-            {% if only_reliable %} where is_reliable {% endif %}
+            {% if district_wide %} where is_reliable {% endif %}
             group by student_key, {{ organization }}, school_year, period_type
         ),
         classified as (

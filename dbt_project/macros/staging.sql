@@ -124,19 +124,23 @@
 {#
   What each code of a column means: the most specific crosswalk row wins (a school's over the
   district's, a year's over all years). '' is `unknown`; a code that no row maps is `unmapped`.
-  Yields code, code_school_id, code_school_year, meaning: small, to be hash-joined.
+  Yields code, code_school_id, code_school_year, code_calendar_id, meaning: small, to be hash-joined.
 #}
-{% macro meanings(relation, column, crosswalk, school="'all'", school_year="0") %}
+{% macro meanings(relation, column, crosswalk, school="'all'", school_year="0", calendar="'all'") %}
     (
         select
             seen.code,
             seen.school_id as code_school_id,
             seen.school_year as code_school_year,
+            seen.calendar_id as code_calendar_id,
             coalesce(arg_max(x.value, x.specificity), case when seen.code = '' then 'unknown' else 'unmapped' end) as meaning
         from
             (
                 select distinct
-                    lower(trim({{ column }})) as code, {{ school }} as school_id, {{ school_year }} as school_year
+                    lower(trim({{ column }})) as code,
+                    {{ school }} as school_id,
+                    {{ school_year }} as school_year,
+                    {{ calendar }} as calendar_id
                 from {{ relation }}
                 where {{ column }} is not null
             ) as seen
@@ -146,7 +150,8 @@
             and x.code = seen.code
             and x.school_id in ('all', seen.school_id)
             and x.school_year in (0, seen.school_year)
-        group by seen.code, seen.school_id, seen.school_year
+            and x.calendar_id in ('all', seen.calendar_id)
+        group by seen.code, seen.school_id, seen.school_year, seen.calendar_id
     )
 {% endmacro %}
 

@@ -9,8 +9,7 @@ import duckdb
 import pytest
 
 from pipelines.config import Source
-from pipelines.sources import Unreadable
-from pipelines.sources import delimited
+from pipelines.sources import Unreadable, delimited
 
 PLAIN = "id,name,note\n1,Ana,x\n2,Jos\u00e9,y\n"
 #: What PLAIN must give: (line, id, name).
@@ -142,9 +141,9 @@ def test_an_absent_file_and_a_directory_are_unreadable(tmp_path: Path) -> None:
 
 def test_pieces_of_a_file_may_end_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = '\ufeffid,name,note\r\n1,"\u00e9a ""q""",x\r\n2,"b",y\r\n3,"c\r\nd",z\r\n4,e,w\r\n'.encode()
-    expected = read(tmp_path, content)
+    plain = content.replace(b"c\r\nd", b"c")
+    expected, expected_plain = read(tmp_path, content), read(tmp_path, plain)
     assert [row[0] for row in expected[0]] == [2, 3, 4, 6]
     for size in range(1, len(content)):
         monkeypatch.setattr(delimited, "_CHUNK", size)
-        assert read(tmp_path, content) == expected
-        assert read(tmp_path, content.replace(b'c\r\nd', b'c')) is not None
+        assert (read(tmp_path, content), read(tmp_path, plain)) == (expected, expected_plain)

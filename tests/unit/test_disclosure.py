@@ -26,7 +26,7 @@ import pandas as pd
 import pytest
 
 from pipelines import disclosure
-from pipelines.disclosure import DisclosureRefused, Share, audit_lines, protect, protect_shares, range_display
+from pipelines.disclosure import DisclosureRefusedError, Share, audit_lines, protect, protect_shares, range_display
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 VECTORS = SHARED / "vectors"
@@ -209,7 +209,8 @@ def test_a_range_stands_for_more_than_zero_or_everyone() -> None:
         assert none is not None
         assert range_display(1, students, students) == range_display(2, students, students) == none
         everyone = range_display(students, students, students)
-        assert everyone is not None and range_display(students - 2, students, students) == everyone
+        assert everyone is not None
+        assert range_display(students - 2, students, students) == everyone
 
 
 @needs_vectors
@@ -274,7 +275,7 @@ def test_students_behind_the_difference_are_taken_where_they_are_counted() -> No
     protect(con, "minimum_10")
     assert hidden(con) == {("T", "all")}
     con.execute("UPDATE marts.indicator_cell_support SET students_difference = NULL")
-    with pytest.raises(DisclosureRefused):
+    with pytest.raises(DisclosureRefusedError):
         protect(con, "minimum_10")
 
 
@@ -655,7 +656,7 @@ def test_the_summary_counts_every_row_once() -> None:
 def test_what_cannot_be_judged_is_refused_without_telling_values(damage: str) -> None:
     con = district(rates("S", {"all": (40, 127), "sex:male": (20, 60), "sex:female": (20, 67)}))
     con.execute(damage)
-    with pytest.raises(DisclosureRefused) as refusal:
+    with pytest.raises(DisclosureRefusedError) as refusal:
         protect(con, "minimum_10")
     assert "127" not in str(refusal.value)
     assert con.execute("SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'public'").fetchone() == (0,)
@@ -664,9 +665,9 @@ def test_what_cannot_be_judged_is_refused_without_telling_values(damage: str) ->
 
 def test_an_unknown_rule_is_refused() -> None:
     con = protected(rates("S", {"all": (40, 120)}))
-    with pytest.raises(DisclosureRefused, match="minimum_10"):
+    with pytest.raises(DisclosureRefusedError, match="minimum_10"):
         protect(con, "minimum_3")
-    with pytest.raises(DisclosureRefused):
+    with pytest.raises(DisclosureRefusedError):
         audit_lines(con, "minimum_3")
 
 
@@ -756,7 +757,7 @@ def test_shares_are_emptied_where_few_stand_behind_them_or_behind_the_rest() -> 
     assert emptied == 4
     columns = [row[0] for row in con.execute("DESCRIBE public.data_quality_result").fetchall()]
     assert columns == ["check_id", "observed", "expected"]
-    with pytest.raises(DisclosureRefused):
+    with pytest.raises(DisclosureRefusedError):
         protect_shares(con, "restricted.quality", "indicator_by_group", [Share("observed", "part", "whole")])
 
 
@@ -765,7 +766,7 @@ def test_only_tables_without_numbers_about_students_pass_as_they_are() -> None:
     disclosure.release_open(con, "dim_organization")
     assert con.execute("SELECT count(*) FROM public.dim_organization").fetchone() == (2,)
     for table in ("indicator_by_group", "disclosure_cell", "data_quality_result", "fct_student_indicator"):
-        with pytest.raises(DisclosureRefused):
+        with pytest.raises(DisclosureRefusedError):
             disclosure.release_open(con, table)
     assert disclosure.unexpected_public_tables(con) == []
     con.execute("CREATE VIEW public.dim_student AS SELECT 1 AS student_key")

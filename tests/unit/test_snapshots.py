@@ -17,7 +17,7 @@ import duckdb
 import pytest
 
 from pipelines import snapshots
-from pipelines.snapshots import SnapshotRefused, TableSpec, write_zone
+from pipelines.snapshots import SnapshotRefusedError, TableSpec, write_zone
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FIRST, SECOND, THIRD, FOURTH = (f"2026040{day}T043000Z-0a1b2c3d" for day in (1, 2, 3, 4))
@@ -99,7 +99,8 @@ def test_layout_manifest_and_content(roots: tuple[Path, Path]) -> None:
         stored = con.execute("SELECT school, day, rate FROM measure").fetchall()
         assert stored == sorted(stored), "tables are stored in the order of their key"
         tags = con.execute("SELECT tags FROM duckdb_databases() WHERE database_name = 'equity'").fetchone()
-    assert tags is not None and tags[0]["storage_version"].startswith("v1.0.0")
+    assert tags is not None
+    assert tags[0]["storage_version"].startswith("v1.0.0")
     assert snapshots.verify(roots[0], FIRST) == []
 
 
@@ -131,7 +132,8 @@ def test_equal_rows_give_equal_parquet_bytes(tmp_path: Path) -> None:
             groups = con.execute(
                 f"SELECT count(DISTINCT row_group_id) FROM parquet_metadata('{folder}/measure/measure.parquet')"
             ).fetchone()
-            assert groups is not None and groups[0] > 2
+            assert groups is not None
+            assert groups[0] > 2
         sums.add(snapshots.read_manifest(root, FIRST)["files"]["measure/measure.parquet"]["sha256"])
     assert len(sums) == 1
 
@@ -153,7 +155,7 @@ def test_a_column_that_readers_cannot_take_is_refused(roots: tuple[Path, Path], 
     with duckdb.connect() as con:
         con.execute("CREATE SCHEMA public")
         con.execute(f"CREATE TABLE public.measure AS SELECT i::BIGINT AS k, {column} AS x FROM range(5) AS r (i)")
-        with pytest.raises(SnapshotRefused, match=message):
+        with pytest.raises(SnapshotRefusedError, match=message):
             write_zone(con, "public", roots[0], FIRST, [TableSpec("measure", ("k",))], {})
     assert list(roots[0].iterdir()) == []
 
@@ -169,15 +171,29 @@ def test_a_column_that_readers_cannot_take_is_refused(roots: tuple[Path, Path], 
     ],
 )
 def test_a_table_without_its_key_is_refused(roots: tuple[Path, Path], table: TableSpec, message: str) -> None:
-    with source() as con, pytest.raises(SnapshotRefused, match=message) as refusal:
+    with source() as con, pytest.raises(SnapshotRefusedError, match=message) as refusal:
         write_zone(con, "public", roots[0], FIRST, [table], {})
     assert "S1" not in str(refusal.value)
     assert list(roots[0].iterdir()) == []
 
 
+def test_a_repeated_key_is_found_across_row_groups_and_nulls_count_as_equal(roots: tuple[Path, Path]) -> None:
+    with duckdb.connect() as con:
+        con.execute("CREATE SCHEMA public")
+        con.execute(
+            "CREATE TABLE public.measure AS SELECT i AS a, NULL::BIGINT AS b FROM range(300000) AS r (i)"
+            " UNION ALL FROM (VALUES (122879, NULL), (NULL, NULL), (NULL, NULL))"
+        )
+        with pytest.raises(SnapshotRefusedError, match="2 rows repeat the key"):
+            write_zone(con, "public", roots[0], FIRST, [TableSpec("measure", ("a", "b"))], {})
+        con.execute("DELETE FROM public.measure WHERE a IS NULL OR a = 122879")
+        write_zone(con, "public", roots[0], FIRST, [TableSpec("measure", ("a", "b"))], {})
+    assert snapshots.verify(roots[0], FIRST) == []
+
+
 def test_an_expected_check_that_did_not_run_stops_the_write(roots: tuple[Path, Path]) -> None:
     facts = {"checks": {"expected": ["keys_unique", "arrived"], "results": {"keys_unique": "pass"}}}
-    with source() as con, pytest.raises(SnapshotRefused, match="did not run: arrived"):
+    with source() as con, pytest.raises(SnapshotRefusedError, match="did not run: arrived"):
         write_zone(con, "public", roots[0], FIRST, [MEASURE], facts)
     assert list(roots[0].iterdir()) == []
 
@@ -185,12 +201,12 @@ def test_an_expected_check_that_did_not_run_stops_the_write(roots: tuple[Path, P
 def test_ids_and_facts_are_guarded(roots: tuple[Path, Path]) -> None:
     with source() as con:
         for odd in ("../../etc", "latest", "20260401T043000Z", "", "20260401T043000Z-0a1b/../x"):
-            with pytest.raises(SnapshotRefused):
+            with pytest.raises(SnapshotRefusedError):
                 write_zone(con, "public", roots[0], odd, [MEASURE], {})
-        with pytest.raises(SnapshotRefused, match="files"):
+        with pytest.raises(SnapshotRefusedError, match="files"):
             write_zone(con, "public", roots[0], FIRST, [MEASURE], {"files": {}})
     write(roots[0], FIRST)
-    with pytest.raises(SnapshotRefused, match="exists already"):
+    with pytest.raises(SnapshotRefusedError, match="exists already"):
         write(roots[0], FIRST)
 
 
@@ -323,7 +339,7 @@ def test_pointing_moves_link_and_file(roots: tuple[Path, Path]) -> None:
 
 def test_pointing_at_nothing_is_refused(roots: tuple[Path, Path]) -> None:
     publish(roots, FIRST)
-    with pytest.raises(SnapshotRefused):
+    with pytest.raises(SnapshotRefusedError):
         snapshots.point(roots[0], SECOND)
     assert snapshots.current(roots[0]) == FIRST
 
@@ -341,7 +357,7 @@ def test_without_links_the_file_alone_points(roots: tuple[Path, Path], monkeypat
 def test_an_unreadable_pointer_is_said_to_be_one(roots: tuple[Path, Path]) -> None:
     for content in ("{", "[]", '{"path": "x"}', '{"snapshot_id": "../etc"}'):
         (roots[0] / "current.json").write_text(content)
-        with pytest.raises(SnapshotRefused):
+        with pytest.raises(SnapshotRefusedError):
             snapshots.current(roots[0])
 
 
@@ -350,10 +366,10 @@ def test_rollback_goes_one_back_or_to_a_target(roots: tuple[Path, Path]) -> None
         publish(roots, snapshot_id)
     assert snapshots.rollback(*roots) == SECOND == snapshots.current(roots[0])
     assert snapshots.rollback(*roots) == FIRST == snapshots.current(roots[0])
-    with pytest.raises(SnapshotRefused, match="no snapshot before"):
+    with pytest.raises(SnapshotRefusedError, match="no snapshot before"):
         snapshots.rollback(*roots)
     assert snapshots.rollback(*roots, target=THIRD) == THIRD == snapshots.current(roots[0])
-    with pytest.raises(SnapshotRefused):
+    with pytest.raises(SnapshotRefusedError):
         snapshots.rollback(*roots, target=FOURTH)
     assert snapshots.current(roots[0]) == THIRD
 
@@ -363,7 +379,7 @@ def test_rollback_refuses_an_unsound_target(zone: int, roots: tuple[Path, Path])
     for snapshot_id in (FIRST, SECOND):
         publish(roots, snapshot_id)
     truncate(roots[zone] / FIRST)
-    with pytest.raises(SnapshotRefused, match="not sound"):
+    with pytest.raises(SnapshotRefusedError, match="not sound"):
         snapshots.rollback(*roots)
     assert snapshots.current(roots[0]) == SECOND
 
@@ -377,7 +393,7 @@ def test_rollback_audits_the_target_again(roots: tuple[Path, Path]) -> None:
         seen.append(folder)
         return ["a sum gives it back"] if len(seen) == 1 else []
 
-    with pytest.raises(SnapshotRefused, match="a sum gives it back"):
+    with pytest.raises(SnapshotRefusedError, match="a sum gives it back"):
         snapshots.rollback(*roots, audit=audit)
     assert snapshots.current(roots[0]) == SECOND
     assert snapshots.rollback(*roots, audit=audit) == FIRST
@@ -393,9 +409,9 @@ def test_withdraw_removes_both_zones_and_never_leaves_readers_without(roots: tup
     snapshots.withdraw(*roots, THIRD)
     assert snapshots.current(roots[0]) == SECOND
     snapshots.withdraw(*roots, FIRST)
-    with pytest.raises(SnapshotRefused, match="no snapshot before"):
+    with pytest.raises(SnapshotRefusedError, match="no snapshot before"):
         snapshots.withdraw(*roots, SECOND)
-    with pytest.raises(SnapshotRefused, match="there is no snapshot"):
+    with pytest.raises(SnapshotRefusedError, match="there is no snapshot"):
         snapshots.withdraw(*roots, FIRST)
     assert [snapshots.list_snapshots(root) for root in roots] == [[SECOND], [SECOND]]
     assert (roots[0] / "current").resolve().name == SECOND

@@ -5,6 +5,7 @@ select
     action.school_id,
     {{ school_year_of("action.date", "context.school_year_start") }} as school_year,
     action.date,
+    action.action_code,
     action.action,
     action.days_planned,
     action.days_actual

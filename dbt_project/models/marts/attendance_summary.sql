@@ -9,21 +9,39 @@ with
         from {{ ref("fct_student_daily_attendance") }} as attendance
         where is_session
     ),
+    -- An enrolled day without a mark, on which the student was marked at another school: the student did not vanish.
+    covered as (
+        select distinct missing.student_key, missing.school_id, missing.date
+        from (select student_key, school_id, date from day where not is_recorded) as missing
+        inner join
+            (select student_key, school_id, date from day where is_recorded) as marked
+            on missing.student_key = marked.student_key
+            and missing.date = marked.date
+            and missing.school_id <> marked.school_id
+    ),
     part as (
         select
-            student_key,
-            school_id,
+            day.student_key,
+            day.school_id,
             school_year,
             profile_id,
             is_year_to_date,
             sum(case when is_recorded then 1 else 0 end) as recorded_days,
             sum(case when is_recorded and 2 * fraction_absent >= 1 then 1 else 0 end) as absent_days,
             sum(case when is_recorded or (is_enrolled and is_settled) then 1 else 0 end) as expected_days,
+            sum(
+                case when covered.student_key is not null and is_enrolled and is_settled then 1 else 0 end
+            ) as covered_elsewhere_days,
             sum(case when is_recorded then day_share * (1 - fraction_absent) else 0 end) as attended_days,
             sum(case when is_recorded then day_share else 0 end) as recorded_share,
-            max(case when is_recorded then date end) as last_day
+            max(case when is_recorded then day.date end) as last_day
         from day
-        group by student_key, school_id, school_year, profile_id, is_year_to_date
+        left join
+            covered
+            on day.student_key = covered.student_key
+            and day.school_id = covered.school_id
+            and day.date = covered.date
+        group by day.student_key, day.school_id, school_year, profile_id, is_year_to_date
     ),
     unreliable as ({{ unreliable_schools("attendance") }})
 {% for period_type in ["year", "year_to_date"] %}
@@ -36,6 +54,7 @@ with
         cast(sum(recorded_days) as bigint) as recorded_days,
         cast(sum(absent_days) as bigint) as absent_days,
         cast(sum(expected_days) as bigint) as expected_days,
+        cast(sum(covered_elsewhere_days) as bigint) as covered_elsewhere_days,
         cast(sum(attended_days) as decimal(18, 4)) as attended_days,
         cast(sum(recorded_share) as decimal(18, 4)) as recorded_share,
         max(last_day) as last_day,

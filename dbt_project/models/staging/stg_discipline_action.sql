@@ -4,6 +4,7 @@ select
     student_key,
     action.school_id,
     cast(date as date) as date,
+    lower(trim(action.action)) as action_code,
     kind.meaning as action,
     try_cast(nullif(days_planned, '') as decimal(9, 4)) as days_planned,
     try_cast(nullif(days_actual, '') as decimal(9, 4)) as days_actual

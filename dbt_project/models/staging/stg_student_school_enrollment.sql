@@ -14,9 +14,10 @@ select
     nullif(responsible_school_id, '') as responsible_school_id
 from {{ ref("stg_student_school_enrollment__judged") }} as spell
 left join
-    {{ meanings(ref("stg_student_school_enrollment__judged"), "grade", "grade", school="school_id") }} as grade_meaning
+    {{ meanings(ref("stg_student_school_enrollment__judged"), "grade", "grade", school="school_id", calendar="coalesce(calendar_id, '')") }} as grade_meaning
     on lower(trim(spell.grade)) = grade_meaning.code
     and spell.school_id = grade_meaning.code_school_id
+    and coalesce(spell.calendar_id, '') = grade_meaning.code_calendar_id
 left join
     {{ meanings(ref("stg_student_school_enrollment__judged"), "enrollment_type", "enrollment_type") }} as type_meaning
     on lower(trim(spell.enrollment_type)) = type_meaning.code

@@ -39,7 +39,12 @@ with
         group by school_id, school_year
     ),
     taken as (
-        select school_id, school_year, max(case when is_taken then date end) as last_taken
+        select
+            school_id,
+            school_year,
+            max(case when is_taken then date end) as last_taken,
+            sum(case when is_settled and members > 0 then 1 else 0 end) as settled_days,
+            sum(case when is_settled and members > 0 and is_taken then 1 else 0 end) as taken_days
         from {{ ref("attendance_school_day") }}
         group by school_id, school_year
     ),
@@ -54,8 +59,18 @@ select
     fact.school_id as organization_id,
     fact.school_year,
     cast(
-        case when 100 * recorded_days < context.recorded_days_percent * expected_days then 1 else 0 end as bigint
+        case
+            when 100 * coalesce(taken.taken_days, 0) < context.recorded_days_percent * coalesce(taken.settled_days, 0)
+            then 1
+            else 0
+        end as bigint
+    ) as has_too_few_taken_days,
+    cast(
+        case when 100 * recorded_days < context.school_recorded_percent * expected_days then 1 else 0 end as bigint
     ) as has_too_few_recorded,
+    cast(
+        case when 100 * recorded_days < context.recorded_days_percent * expected_days then 1 else 0 end as bigint
+    ) as has_few_recorded,
     cast(coalesce(silence.trailing_silent_days, 0) as bigint) as trailing_silent_days,
     cast(
         case
@@ -80,4 +95,5 @@ select
     cast(students - students_outside as bigint) as students_inside
 from school_year as fact
 cross join {{ source("control", "run_context") }} as context
+left join taken on fact.school_id = taken.school_id and fact.school_year = taken.school_year
 left join silence on fact.school_id = silence.school_id and fact.school_year = silence.school_year
