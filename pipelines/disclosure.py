@@ -30,6 +30,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import duckdb
@@ -204,8 +205,7 @@ def audit_lines(
     """Try, as an outsider, to get hidden numbers back from the public tables; empty when it fails.
 
     Reads `indicator_by_group` and the `dim_*` tables of `schema` only, with `nested_group` (which groups
-    contain which, known to anyone from the definitions; None leaves those pairs out). For a published
-    `equity.duckdb`, opened read-only, schema is `main`.
+    contain which, known to anyone from the definitions; None leaves those pairs out).
 
     Raises DisclosureRefusedError when the rule is unknown.
     """
@@ -221,6 +221,12 @@ def audit_lines(
         if nested_group is not None:
             leaks += _leaks_by_nesting(con, nested_group, minimum)
     return sorted(set(leaks), key=str)
+
+
+def audit_published(database: Path, rule: str = "minimum_10") -> list[Leak]:
+    """`audit_lines` over a published `equity.duckdb`, opened for reading; groups within groups are left out."""
+    with duckdb.connect(str(database), read_only=True) as con:
+        return audit_lines(con, rule, schema="main", nested_group=None)
 
 
 def protect_shares(

@@ -130,7 +130,7 @@ def judge(rules: Iterable[Rule], frames: Mapping[str, pd.DataFrame]) -> list[Che
                     definition = source.add_dataframe_asset(rule.frame).add_batch_definition_whole_dataframe("all")
                     batches[rule.frame] = definition.get_batch({"dataframe": frame.reset_index(drop=True)})
                 results.append(_ask(rule, frame, batches[rule.frame]))
-            except Exception as error:  # noqa: BLE001 - a check that crashes has failed, whatever it was
+            except Exception as error:
                 code = error.code if isinstance(error, _CannotJudgeError) else "expectation_broke"
                 results.append(CheckResult(rule, "error", 0 if frame is None else len(frame), error=code))
     return results

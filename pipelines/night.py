@@ -113,7 +113,9 @@ def write_status(night: Night, current_snapshot: str | None, data_through: date 
             "outcome": result.outcome,
             "scope": result.scope,
             "source_ids": sorted({str(row["source_id"]) for row in result.failing if "source_id" in row}),
-            "organization_ids": sorted({str(row["organization_id"]) for row in result.failing if "organization_id" in row}),
+            "organization_ids": sorted(
+                {str(row["organization_id"]) for row in result.failing if "organization_id" in row}
+            ),
         }
         for result in night.checks
         if result.outcome != "pass"

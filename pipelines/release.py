@@ -133,9 +133,7 @@ def _restricted_view(con: duckdb.DuckDBPyConnection, table: PublishedTable, load
     )
 
 
-def _fill_release_tables(
-    con: duckdb.DuckDBPyConnection, night: Night, tables: Sequence[PublishedTable]
-) -> None:
+def _fill_release_tables(con: duckdb.DuckDBPyConnection, night: Night, tables: Sequence[PublishedTable]) -> None:
     declared = {table.spec.name: table for table in tables if table.relation is None and table.columns}
     for name, table in declared.items():
         columns = ", ".join(f"{column} {kind}" for column, kind in table.columns)
@@ -172,8 +170,13 @@ def _fill_release_tables(
 
 def _gate_tables(con: duckdb.DuckDBPyConnection, night: Night) -> None:
     con.execute("insert into restricted.gate_verdict select * from gate.gate_verdict")
-    texts = [(result.rule.id, result.error or result.outcome, result.message, _remedy(result.rule)) for result in night.checks]
-    con.execute("create or replace temp table check_text (check_id varchar, code varchar, message varchar, remedy varchar)")
+    texts = [
+        (result.rule.id, result.error or result.outcome, result.message, _remedy(result.rule))
+        for result in night.checks
+    ]
+    con.execute(
+        "create or replace temp table check_text (check_id varchar, code varchar, message varchar, remedy varchar)"
+    )
     if texts:
         con.executemany("insert into check_text values (?, ?, ?, ?)", texts)
     con.execute(
@@ -264,4 +267,3 @@ def _facts(night: Night) -> dict[str, Any]:
             "results": {result.rule.id: result.outcome for result in night.checks},
         },
     }
-

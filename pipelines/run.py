@@ -34,10 +34,10 @@ def run_night(night: Night) -> ExitCode:
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     night.progress.note(f"starting, data as of {night.as_of}")
     try:
-        import dagster as dg  # noqa: PLC0415 - costs seconds, and only this command needs it
+        import dagster as dg
 
-        from pipelines.assets.night_resource import adopt  # noqa: PLC0415
-        from pipelines.definitions import defs  # noqa: PLC0415
+        from pipelines.assets.night_resource import adopt
+        from pipelines.definitions import defs
 
         adopt(night)
         with dg.DagsterInstance.get() as instance:
@@ -47,7 +47,9 @@ def run_night(night: Night) -> ExitCode:
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             )
         if not result.success and night.failure is None:
-            night.failure = InternalError("A step of the job failed", f"See Dagster's log in {dagster_home(night.home)}.")
+            night.failure = InternalError(
+                "A step of the job failed", f"See Dagster's log in {dagster_home(night.home)}."
+            )
     finally:
         if night.failure is None and not night.snapshot_id and not night.is_nothing_new:
             night.failure = InternalError("The night ended without a snapshot", f"See {night.log_folder}.")

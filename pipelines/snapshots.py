@@ -72,7 +72,7 @@ def new_snapshot_id(created_at: datetime, load_id: str) -> str:
 # --- writing -------------------------------------------------------------------------------------------
 
 
-def write_zone(  # noqa: PLR0917 - what, from where, to where, in the order in which one says it
+def write_zone(
     con: duckdb.DuckDBPyConnection,
     schema: str,
     zone_root: Path,

@@ -132,13 +132,17 @@ def _show_failure(night: Night, console: Console) -> None:
 
 def _show_published(con: duckdb.DuckDBPyConnection, night: Night, console: Console) -> None:
     counted = dict(con.execute("select status, count(*) from indicator_by_group group by status").fetchall())
-    schools, years = _one(con, "select count(*) filter (type = 'school'), (select count(distinct school_year) from indicator_by_group) from dim_organization")
+    schools, years = _one(
+        con,
+        "select count(*), (select count(distinct school_year) from indicator_by_group)"
+        " from dim_organization where type = 'school'",
+    )
     shown = counted.get("published", 0) + counted.get("below_minimum_n", 0)
     name = night.district.settings.district.name
     through = data_through(night.home, str(night.snapshot_id))
     console.print(
-        f"[bold green]Published[/bold green] {name}: {shown:,} figures for {schools} schools over {years} school years, "
-        f"data through {through}.",
+        f"[bold green]Published[/bold green] {name}: {shown:,} figures for {schools} schools "
+        f"over {years} school year{'s' if years > 1 else ''}, data through {through}.",
         highlight=False,
         soft_wrap=True,
     )

@@ -94,9 +94,7 @@ def promote(home: Home, load_id: str) -> Path:
     return path
 
 
-def _table(
-    con: duckdb.DuckDBPyConnection, name: str, columns: dict[str, str], rows: Iterable[Sequence[Any]]
-) -> None:
+def _table(con: duckdb.DuckDBPyConnection, name: str, columns: dict[str, str], rows: Iterable[Sequence[Any]]) -> None:
     """Create a small table from Python rows."""
     con.execute(f"create table {name} ({', '.join(f'{column} {kind}' for column, kind in columns.items())})")
     values = list(rows)
@@ -226,9 +224,7 @@ def _live_files(con: duckdb.DuckDBPyConnection, district: DistrictFile, files: S
     )
 
 
-def _accounts(
-    con: duckdb.DuckDBPyConnection, files: Sequence[LiveFile], numbered: Sequence[_NumberedFile]
-) -> None:
+def _accounts(con: duckdb.DuckDBPyConnection, files: Sequence[LiveFile], numbered: Sequence[_NumberedFile]) -> None:
     number_of = {id(item.file): item.number for item in numbered}
     _table(
         con,

@@ -29,7 +29,9 @@ def _of_gate(number: int) -> list[Rule]:
 
 def _specs(number: int) -> list[dg.AssetCheckSpec]:
     return [
-        dg.AssetCheckSpec(rule.id, asset=f"gate_{number}", blocking=rule.severity == "critical", description=rule.question)
+        dg.AssetCheckSpec(
+            rule.id, asset=f"gate_{number}", blocking=rule.severity == "critical", description=rule.question
+        )
         for rule in _of_gate(number)
     ]
 

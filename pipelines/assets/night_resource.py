@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from pathlib import Path
 
 import dagster as dg
 
 from pipelines.night import Night
+from pipelines.run import conclude
 from pipelines.start import begin
 
 _running: list[Night] = []
@@ -24,7 +26,8 @@ class NightResource(dg.ConfigurableResource[Night]):
     def current(self) -> Night:
         if not _running:
             night = begin(district_file=Path(os.environ["EQUITY_DISTRICT"]), home=None, as_of=None)
-            # Until this run's process ends: the lock goes with it.
+            # Until this run's process ends: lock and status go with it.
             night.home.lock().__enter__()
+            atexit.register(conclude, night)
             adopt(night)
         return _running[0]

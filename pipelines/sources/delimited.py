@@ -281,7 +281,8 @@ def _records(lines: Iterable[str], grammar: _Grammar) -> Iterator[_Record]:
 
 def _lines_below(first: str, pending: list[str], source: Iterator[str], grammar: _Grammar) -> tuple[list[str], bool]:
     """The lines that go on from `first`, which ends inside quotes, and whether they complete its record."""
-    text, below = first, []
+    text = first
+    below: list[str] = []
     while len(below) < _RECORD_LINES and len(text) < _RECORD_CHARACTERS:
         further = pending.pop() if pending else next(source, None)
         if further is None:

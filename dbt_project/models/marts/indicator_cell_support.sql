@@ -7,6 +7,7 @@ select
     fact.indicator_id,
     fact.student_group_id,
     cell.students_numerator,
+    cell.students_difference,
     cell.students as students_denominator
 from {{ ref("indicator_by_group") }} as fact
 inner join

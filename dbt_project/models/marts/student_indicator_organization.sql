@@ -1,5 +1,6 @@
 -- Schools' rows as they are, and the district's: from reliable schools only, each student once where the unit says so.
 -- Of several schools' rows of one student, the one with the event speaks (the first event), else the latest status.
+-- A count has no event: there the latest status speaks.
 with
     indicator as (select indicator_id, unit, domain from {{ ref("indicator") }}),
     unreliable as (
@@ -13,6 +14,7 @@ with
         select
             measured.*,
             indicator.unit,
+            indicator.unit <> 'count' and measured.numerator > 0 as has_event,
             unreliable.organization_id is null as is_reliable,
             measured.organization_id = context.district_id as is_district,
             context.district_id
@@ -32,9 +34,9 @@ with
             row_number() over (
                 partition by indicator_id, school_year, period_type, student_key
                 order by
-                    numerator desc,
-                    case when numerator > 0 then status_date end,
-                    case when numerator > 0 then null else status_date end desc,
+                    case when has_event then 0 else 1 end,
+                    case when has_event then status_date end,
+                    status_date desc,
                     organization_id
             ) as place
         from counted

@@ -1,0 +1,232 @@
+"""Maps: what is wrong with one before any data, and how rows are mapped and judged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import duckdb
+import pytest
+
+from pipelines import mapping
+from pipelines.config import Source
+from pipelines.contract import ENTITIES
+from pipelines.sources import Reading, Unreadable
+
+ATTENDANCE = {"student_id": "sid", "school_id": "sch", "date": "day", "category": "code"}
+
+
+def source(entity: str, entity_map: dict[str, Any], **settings: Any) -> Source:
+    return Source(kind="delimited", files=["f.csv"], missing_rows="full", entities={entity: entity_map}, **settings)
+
+
+def judge(
+    rows: list[dict[str, str | None]],
+    entity: str,
+    entity_map: dict[str, Any],
+    *,
+    key: str = "*",
+    anonymous: tuple[str, ...] = (),
+    **settings: Any,
+) -> list[dict[str, Any]]:
+    """Each kept row: its contract values, its first problem's reason and column, and the value shown."""
+    con = duckdb.connect()
+    columns = list(rows[0])
+    typed = ", ".join(f'"{name}" VARCHAR' for name in columns)
+    con.execute(f"CREATE TEMP TABLE t (line BIGINT, {typed})")
+    for line, row in enumerate(rows, start=2):
+        con.execute(f"INSERT INTO t VALUES ({', '.join('?' * (len(columns) + 1))})", [line, *row.values()])
+    judged = mapping.judge(
+        con,
+        Reading({key: "t"}, "none", len(rows)),
+        key,
+        ENTITIES[entity],
+        source(entity, entity_map, **settings),
+        anonymous_surveys=anonymous,
+    )
+    assert judged.rows_read == len(rows)
+    answer = []
+    names = [column.name for column in ENTITIES[entity].columns]
+    values = ", ".join(f"value_{n}" for n in range(len(names)))
+    for line, problem, shown, *cells in con.execute(
+        f"SELECT line, problem, refused_value, {values} FROM {judged.view} ORDER BY line"
+    ).fetchall():
+        fault = judged.judgements[problem - 1] if problem else None
+        answer.append(
+            dict(zip(names, cells, strict=True))
+            | {"line": line, "reason": fault and fault.reason, "at": fault and fault.column, "shown": shown}
+        )
+    assert judged.rows_filtered == len(rows) - len(answer)
+    return answer
+
+
+def mark(**changed: str | None) -> dict[str, str | None]:
+    return {"sid": "1", "sch": "10", "day": "2025-09-02", "code": "A", **changed}
+
+
+def test_an_unmapped_column_is_null_and_a_blank_one_is_empty() -> None:
+    columns = {"student_id": "sid", "races": "race", "sex": "sex"}
+    (row,) = judge([{"sid": " 1\u00a0", "race": None, "sex": " \t"}], "student_demographic", {"columns": columns})
+    assert (row["student_id"], row["races"], row["sex"], row["language"]) == ("1", "", "", None)
+    assert row["reason"] is None
+
+
+def test_a_table_in_contract_columns_keeps_null_apart_from_empty() -> None:
+    rows = [{"student_id": "1", "sex": None, "races": " "}]
+    (row,) = judge(rows, "student_demographic", {}, key="student_demographic")
+    assert (row["sex"], row["races"], row["language"]) == (None, "", None)
+
+
+def test_constants_where_and_empty_values() -> None:
+    rows = [mark(code="A"), mark(code=" n/a "), mark(code="P", sch="20"), mark(code="P", sch=None)]
+    entity_map = {
+        "columns": {k: v for k, v in ATTENDANCE.items() if k != "date"},
+        "constants": {"date": " 2025-09-03 "},
+        "where": {"SCH": ["10", "30"]},
+    }
+    kept = judge(rows, "attendance_event", entity_map, empty_values=["n/a"])
+    assert [(row["line"], row["date"], row["category"]) for row in kept] == [
+        (2, "2025-09-03", "A"),
+        (3, "2025-09-03", ""),
+    ]
+    assert [row["reason"] for row in kept] == [None, "required_value_missing"]
+
+
+def test_several_values_in_a_cell_are_joined_by_bars() -> None:
+    columns = {"student_id": "sid", "races": {"column": "race", "separator": ";"}}
+    rows = [{"sid": "1", "race": " white; black ;;none;"}, {"sid": "2", "race": " ; "}, {"sid": "3", "race": None}]
+    found = judge(rows, "student_demographic", {"columns": columns}, empty_values=["none"])
+    assert [row["races"] for row in found] == ["white|black", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "formats", "iso", "reason"),
+    [
+        ("2025-09-02", ["%Y-%m-%d"], "2025-09-02", None),
+        ("9/2/2025", ["%m/%d/%Y"], "2025-09-02", None),
+        ("9/2/25", ["%m/%d/%Y", "%m/%d/%y"], "2025-09-02", None),
+        ("13/02/2025", ["%m/%d/%Y", "%d/%m/%Y"], "2025-02-13", None),
+        ("05/05/2025", ["%m/%d/%Y", "%d/%m/%Y"], "2025-05-05", None),
+        ("09/02/2025", ["%m/%d/%Y", "%d/%m/%Y"], None, "ambiguous_date"),
+        ("2025-09-31", ["%Y-%m-%d"], None, "unreadable_date"),
+        ("soon", ["%Y-%m-%d"], None, "unreadable_date"),
+        ("1899-12-31", ["%Y-%m-%d"], None, "date_out_of_range"),
+        ("1900-01-01", ["%Y-%m-%d"], "1900-01-01", None),
+        ("2100-12-31", ["%Y-%m-%d"], "2100-12-31", None),
+        ("2101-01-01", ["%Y-%m-%d"], None, "date_out_of_range"),
+        ("", ["%Y-%m-%d"], None, "required_value_missing"),
+    ],
+)
+def test_dates(text: str, formats: list[str], iso: str | None, reason: str | None) -> None:
+    (row,) = judge([mark(day=text)], "attendance_event", {"columns": ATTENDANCE}, date_formats=formats)
+    assert row["reason"] == reason
+    if reason is None:
+        assert row["date"] == iso
+    else:
+        assert (row["at"], row["shown"]) == ("date", text)
+
+
+def test_a_column_may_have_its_own_date_formats() -> None:
+    columns = {**ATTENDANCE, "date": {"column": "day", "date_formats": ["%d.%m.%Y"]}}
+    (row,) = judge([mark(day="02.09.2025")], "attendance_event", {"columns": columns})
+    assert row["date"] == "2025-09-02"
+
+
+@pytest.mark.parametrize(
+    ("entity", "column", "good", "bad", "reason"),
+    [
+        ("attendance_event", "fraction_absent", ["0", "1", "0.5", ".5", "1.", ""], ["1.01", "-0.1"], "out_of_range"),
+        ("attendance_event", "fraction_absent", [], ["half", "1,5", "nan", "1e0"], "unreadable_decimal"),
+        ("discipline_action", "days_actual", ["0", "64", "2.5"], ["-1", "-.5"], "out_of_range"),
+        ("calendar_date", "minutes", ["390", "390.0", "+5"], ["3.5", "many", "1e3"], "unreadable_integer"),
+        ("calendar_date", "minutes", [], ["-390"], "out_of_range"),
+        (
+            "school",
+            "is_charter",
+            ["Yes", "no", "Y", "n", "TRUE", "false", "1", "0", ""],
+            ["2", "ja"],
+            "unreadable_boolean",
+        ),
+    ],
+)
+def test_numbers_and_booleans(entity: str, column: str, good: list[str], bad: list[str], reason: str) -> None:
+    required = {one.name: "2025-01-01" for one in ENTITIES[entity].columns if one.required and one.name != column}
+    entity_map = {"columns": {column: "value"}, "constants": required}
+    found = judge([{"value": value} for value in (*good, *bad)], entity, entity_map)
+    assert [row["reason"] for row in found] == [None] * len(good) + [reason] * len(bad)
+    assert [row["shown"] for row in found] == [None] * len(good) + bad
+
+
+def test_booleans_and_whole_numbers_are_written_one_way() -> None:
+    columns = {"school_id": "s", "school_name": "s", "is_charter": "b"}
+    found = judge([{"s": "1", "b": b} for b in ("YES", "0", "")], "school", {"columns": columns})
+    assert [row["is_charter"] for row in found] == ["true", "false", ""]
+    calendar = {
+        "columns": {"minutes": "m"},
+        "constants": {"school_id": "1", "date": "2025-01-01", "calendar_event": "x"},
+    }
+    assert judge([{"m": "390.0"}], "calendar_date", calendar)[0]["minutes"] == "390"
+
+
+@pytest.mark.parametrize(("last", "reason"), [("2025-09-01", "end_before_start"), ("2025-09-02", None), ("", None)])
+def test_a_span_does_not_end_before_it_starts(last: str, reason: str | None) -> None:
+    columns = {"student_id": "sid", "school_id": "sch", "entry_date": "day", "exit_date": "last"}
+    (row,) = judge([mark(last=last)], "student_school_enrollment", {"columns": columns})
+    assert (row["reason"], row["exit_date"]) == (reason, last)
+
+
+def test_a_row_is_refused_for_its_first_problem_and_an_identifying_value_is_not_shown() -> None:
+    rows = [mark(sid="", day="never"), mark(day="never", code="")]
+    first, second = judge(rows, "attendance_event", {"columns": ATTENDANCE})
+    assert (first["reason"], first["at"], first["shown"]) == ("required_value_missing", "student_id", None)
+    assert (second["reason"], second["at"], second["shown"]) == ("unreadable_date", "date", "never")
+
+
+def test_an_answer_to_an_anonymous_survey_may_carry_no_student() -> None:
+    columns = {"survey_id": "s", "response_id": "r", "student_id": "p", "item_id": "i", "construct": "i", "answer": "a"}
+    rows = [{"s": s, "r": "1", "p": p, "i": "q", "a": "4"} for s, p in (("w1", "S9"), ("w1", ""), ("w2", "S9"))]
+    found = judge(rows, "survey_response", {"columns": columns}, anonymous=("w1", "it's"))
+    assert [row["reason"] for row in found] == ["anonymous_survey_with_key", None, None]
+    assert found[0]["shown"] is None
+
+
+def test_a_file_without_a_mapped_column_names_the_closest_ones() -> None:
+    with pytest.raises(Unreadable) as raised:
+        judge([{"student_number": "1", "code": "A"}], "attendance_event", {"columns": {"student_id": "studentnumber"}})
+    assert raised.value.reason == "missing_column"
+    assert "studentnumber (closest in the file: student_number)" in raised.value.message
+
+
+def messages(entity: str, entity_map: dict[str, Any]) -> list[str]:
+    return [f"{'.'.join(one.where)}: {one.message}" for one in mapping.problems(source(entity, entity_map))]
+
+
+def test_a_sound_map_has_no_problems() -> None:
+    assert messages("attendance_event", {"columns": ATTENDANCE}) == []
+    assert messages("attendance_event", {"columns": {**ATTENDANCE, "category": "class_name"}}) == []
+
+
+def test_all_problems_of_a_map_are_told_at_once() -> None:
+    entity_map = {
+        "columns": {"student_id": "Student SSN", "school": "sch", "date": "day"},
+        "constants": {"date": "31.12.2025", "citizenship": "x"},
+        "where": {"VisaStatus": ["x"]},
+    }
+    found = "\n".join(messages("attendance_event", entity_map))
+    for expected in (
+        "entities.attendance_event.columns.student_id: the contract refuses Student SSN",
+        "entities.attendance_event.columns.school: school is not a column",
+        "entities.attendance_event.constants.date: date is mapped and constant at once",
+        "entities.attendance_event.constants.date: the constant is not a date",
+        "entities.attendance_event.constants.citizenship: the contract refuses citizenship",
+        "entities.attendance_event.where.VisaStatus: the contract refuses VisaStatus",
+        "needs school_id",
+        "needs category",
+    ):
+        assert expected in found
+
+
+def test_an_unknown_entity_and_a_source_that_feeds_nothing() -> None:
+    assert "atendance_event is not an entity of the contract" in messages("atendance_event", {})[0]
+    nothing = Source(kind="delimited", files=["f.csv"], missing_rows="full")
+    assert [one.message for one in mapping.problems(nothing)] == ["feeds no entity"]
+    assert mapping.problems(Source(kind="edfi_xml", files=["f.xml"], missing_rows="full")) == []
