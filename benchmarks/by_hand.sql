@@ -366,20 +366,32 @@ with
             on measured.status_id is null
             and measured.student_id = status.student_id
             and measured.status_day between status.start_date and status.end_date
+    ),
+    cell as (
+        select
+            school_year,
+            period_type,
+            organization_id,
+            indicator_id,
+            student_group_id,
+            sum(numerator) as numerator,
+            sum(denominator) as denominator,
+            count(distinct student_id) as students
+        from placed
+        inner join (select status_id, unnest(groups) as student_group_id from status) as spread using (status_id)
+        group by all
     )
 select
-    placed.school_year,
-    placed.period_type,
-    placed.organization_id,
-    placed.indicator_id,
-    spread.student_group_id,
-    sum(placed.numerator)::double as numerator,
-    sum(placed.denominator)::double as denominator,
-    count(distinct placed.student_id) as students,
-    if(placed.indicator_id = 'enrollment', null, sum(placed.numerator) / sum(placed.denominator))::double as rate
-from placed
-inner join (select status_id, unnest(groups) as student_group_id from status) as spread using (status_id)
-group by all;
+    school_year,
+    period_type,
+    organization_id,
+    indicator_id,
+    student_group_id,
+    cast(numerator as double) as numerator,
+    cast(denominator as double) as denominator,
+    students,
+    if(indicator_id = 'enrollment', null, cast(numerator as double) / cast(denominator as double)) as rate
+from cell;
 
 copy (select * from indicator_by_group order by all)
 to (getvariable('target') || '/indicator_by_group.parquet') (format parquet, compression zstd);

@@ -25,7 +25,7 @@ MART_MODELS = "equity.marts equity.audit.marts"
 
 def build_arguments() -> list[str]:
     """`dbt build` without unit tests: those prove definitions on a developer's machine, not tonight's data."""
-    return ["build", "--exclude-resource-type", "unit_test"]
+    return ["build", "--exclude-resource-type", "unit_test", "--log-level-file", "info"]
 
 
 def ensure_manifest() -> Path:

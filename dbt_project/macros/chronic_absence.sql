@@ -1,24 +1,25 @@
 {#
-  Chronic absence over the days that a student had at `organization` (a school, or the district).
+  Chronic absence. One rule, asked of the days at a school, or of all of a student's days in the district.
   A student with fewer days than the minimum, or with too few recorded days, is not classified: such rows
   have denominator 0 and say why in universe_rule, so that the excluded can be counted by group.
   Integers only: 100 * absent >= percent * recorded. METHODS, five arithmetic rules, 1.
+  `days` is a relation of student_key, organization_id, school_year, period_type, recorded_days, absent_days,
+  expected_days and last_day, in as many rows as you like.
 #}
-{% macro chronic_absence(organization, district_wide=false) %}
+{% macro chronic_absence(days) %}
     with
         year as (
             select
                 student_key,
-                {{ organization }} as organization_id,
+                organization_id,
                 school_year,
                 period_type,
                 sum(recorded_days) as recorded_days,
                 sum(absent_days) as absent_days,
-                sum(expected_days {% if district_wide %}- covered_elsewhere_days{% endif %}) as expected_days,
+                sum(expected_days) as expected_days,
                 max(last_day) as status_date
-            from {{ ref("attendance_summary") }}
-            {% if district_wide %} where is_reliable {% endif %}
-            group by student_key, {{ organization }}, school_year, period_type
+            from ({{ days }}) as days
+            group by student_key, organization_id, school_year, period_type
         ),
         classified as (
             select

@@ -30,8 +30,17 @@ with
             sum(case when is_recorded and 2 * fraction_absent >= 1 then 1 else 0 end) as absent_days,
             sum(case when is_recorded or (is_enrolled and is_settled) then 1 else 0 end) as expected_days,
             sum(
-                case when covered.student_key is not null and is_enrolled and is_settled then 1 else 0 end
+                case
+                    when covered.student_key is not null and is_enrolled and is_settled and day_share = 1 then 1 else 0
+                end
             ) as covered_elsewhere_days,
+            sum(case when is_recorded and day_share < 1 then 1 else 0 end) as part_recorded_days,
+            sum(
+                case when is_recorded and day_share < 1 and 2 * fraction_absent >= 1 then 1 else 0 end
+            ) as part_absent_days,
+            sum(
+                case when (is_recorded or (is_enrolled and is_settled)) and day_share < 1 then 1 else 0 end
+            ) as part_expected_days,
             sum(case when is_recorded then day_share * (1 - fraction_absent) else 0 end) as attended_days,
             sum(case when is_recorded then day_share else 0 end) as recorded_share,
             max(case when is_recorded then day.date end) as last_day
@@ -55,6 +64,9 @@ with
         cast(sum(absent_days) as bigint) as absent_days,
         cast(sum(expected_days) as bigint) as expected_days,
         cast(sum(covered_elsewhere_days) as bigint) as covered_elsewhere_days,
+        cast(sum(part_recorded_days) as bigint) as part_recorded_days,
+        cast(sum(part_absent_days) as bigint) as part_absent_days,
+        cast(sum(part_expected_days) as bigint) as part_expected_days,
         cast(sum(attended_days) as decimal(18, 4)) as attended_days,
         cast(sum(recorded_share) as decimal(18, 4)) as recorded_share,
         max(last_day) as last_day,

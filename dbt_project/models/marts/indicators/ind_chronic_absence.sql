@@ -1,2 +1,7 @@
 -- Days are added up over the year whatever the student's status was; the status is that of the last recorded day.
-{{ chronic_absence("school_id") }}
+{% set days %}
+    select
+        student_key, school_id as organization_id, school_year, period_type, recorded_days, absent_days, expected_days, last_day
+    from {{ ref("attendance_summary") }}
+{% endset %}
+{{ chronic_absence(days) }}
