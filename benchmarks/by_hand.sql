@@ -272,7 +272,7 @@ with
         union all by name
         -- Each student once, over all schools: district only.
         select
-            'chronic_absence_local' as indicator_id, 'district' as organization_id, student_id, school_year, period_type,
+            'chronic_absence_local' as indicator_id, 'sample' as organization_id, student_id, school_year, period_type,
             sum(recorded) as recorded, sum(absent) as absent, sum(expected - elsewhere) as expected,
             max(last_day) as status_day
         from days
@@ -298,7 +298,7 @@ with
         select student_id, school_id as organization_id, school_year, period_type, first_day, last_day
         from suspension
         union all
-        select student_id, 'district', school_year, period_type, min(first_day), max(last_day)
+        select student_id, 'sample', school_year, period_type, min(first_day), max(last_day)
         from suspension
         group by all
     ),
@@ -321,7 +321,7 @@ select
     'attendance_rate' as indicator_id, organization_id, student_id, school_year, period_type,
     status_id, null as status_day, attended as numerator, possible as denominator
 from days
-cross join lateral (values (school_id), ('district')) as place (organization_id)
+cross join lateral (values (school_id), ('sample')) as place (organization_id)
 where possible > 0
 union all by name
 -- The district's chronic absence is the sum over schools, as EDFacts counts.
@@ -332,7 +332,7 @@ from chronic
 cross join lateral (
     select chronic.organization_id as organization_id
     union all
-    select 'district' where chronic.organization_id <> 'district'
+    select 'sample' where chronic.organization_id <> 'sample'
 ) as place
 where recorded >= 10 and 100 * recorded >= 90 * expected
 union all by name
@@ -353,7 +353,7 @@ select
 from answer
 inner join year_to_date using (school_id, school_year)
 cross join (values ('year'), ('year_to_date')) as period (period_type)
-cross join lateral (values (school_id), ('district')) as place (organization_id)
+cross join lateral (values (school_id), ('sample')) as place (organization_id)
 where period_type = 'year' or submitted <= year_to_date.last_day
 group by all;
 
@@ -363,8 +363,8 @@ with
         select measured.* replace (coalesce(measured.status_id, status.status_id, 0) as status_id)
         from measured
         left join status
-            on measured.status_id is null
-            and measured.student_id = status.student_id
+            -- One equality, so that the engine hashes; a test of the left side alone would compare every pair.
+            on if(measured.status_id is null, measured.student_id, null) = status.student_id
             and measured.status_day between status.start_date and status.end_date
     ),
     cell as (

@@ -63,7 +63,7 @@ def run(district_file: Path | None, home: Path | None, as_of: date | None, full:
     night = begin(chosen, home, as_of, full=full)
     with night.home.lock():
         code = run_night(night)
-        show(night, _out(), chosen)
+        show(night, _out(), chosen, home)
     sys.exit(code)
 
 

@@ -14,11 +14,12 @@ from datetime import date, timedelta
 from typing import Any
 
 from pipelines.config import as_day, closure_span
-from pipelines.contract import ENTITIES, REFUSED_COLUMN_WORDS
+from pipelines.contract import ENTITIES, REFUSED_COLUMN_WORDS, Column
+from pipelines.mapping import CONSTANT_PATTERNS, FIRST_YEAR, LAST_YEAR
 from pipelines.yaml_document import Document, Where, closest, shorten
 
 #: Categories that an intersection may cross; each splits the students into parts that add up to all.
-CROSSABLE_CATEGORIES = ("race_ethnicity", "race_reported", "sex", "economic", "language", "disability", "grade")
+CROSSABLE_CATEGORIES = ("race_ethnicity", "race_reported", "sex", "economic", "language", "disability")
 
 #: The id that the published tables use for "not one in particular".
 _RESERVED_ID = "all"
@@ -280,6 +281,13 @@ def _check_entity(document: Document, where: Where, name: str, mapping: Mapping[
                 document.add(place, message, f"{hint}known: {', '.join(known)}")
     for target in columns.keys() & constants.keys():
         document.add((*where, "constants", target), "is both mapped and constant", "keep one of the two")
+    for target, value in constants.items():
+        if target in known and isinstance(value, str) and not _constant_fits(known[target], value.strip()):
+            document.add(
+                (*where, "constants", target),
+                f"the constant is not a {known[target].type}",
+                "write dates as 2026-01-31, numbers with a point, booleans as true or false",
+            )
     for target, column in columns.items():
         _check_column(document, (*where, "columns", target), target, column, name)
     for column in _map(mapping.get("where")):
@@ -292,6 +300,18 @@ def _check_entity(document: Document, where: Where, name: str, mapping: Mapping[
                 f"{name} needs this column ({column.description})",
                 f"map it, or give every row the same value under constants: {column.name}: ...",
             )
+
+
+def _constant_fits(column: Column, value: str) -> bool:
+    if not value:
+        return not column.required
+    if column.type == "date":
+        try:
+            return FIRST_YEAR <= date.fromisoformat(value).year <= LAST_YEAR
+        except ValueError:
+            return False
+    pattern = CONSTANT_PATTERNS.get(column.type)
+    return pattern is None or re.fullmatch(pattern, value.lower()) is not None
 
 
 def _check_column(document: Document, where: Where, target: str, column: object, entity: str) -> None:

@@ -23,7 +23,6 @@ from typing import Any, Literal
 
 import duckdb
 
-from pipelines import mapping
 from pipelines.config import DistrictFile, EntityMap, Source
 from pipelines.contract import ENTITIES, raw_name
 from pipelines.deliveries import (
@@ -47,14 +46,6 @@ Status = Literal["new", "unchanged", "absent", "unreadable", "held"]
 _COPY_CHUNK = 4 * 1024 * 1024
 #: Enough for 10 million rows; what does not fit goes to scratch files.
 _MEMORY_LIMIT = "1GB"
-
-
-class UnusableMap(Exception):
-    """A source's map asks for what the contract refuses or lacks what it needs: configuration, not input."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = tuple(problems)
 
 
 class EngineFailed(Exception):
@@ -121,10 +112,9 @@ class Landing:
 def land(district: DistrictFile, home: Home, *, as_of: date, say: Say) -> Landing:
     """Take in what lies there tonight and say what is in use.
 
-    Raises AnotherRunInProgress, KeyProblem, UnusableMap, and errors of ours (RowsLost, EngineFailed,
+    Raises AnotherRunInProgress, KeyProblem, and errors of ours (RowsLost, EngineFailed,
     PseudonymCollision); never because of a file that is missing or bad.
     """
-    _refuse_unusable_maps(district)
     with home.lock():
         key = KeyFile.load_or_create(home)
         if key.notice:
@@ -155,16 +145,6 @@ def _scrubbed(what: str) -> Iterator[None]:
         yield
     except duckdb.Error as problem:
         raise EngineFailed(f"{what}: the engine failed ({type(problem).__name__})") from None
-
-
-def _refuse_unusable_maps(district: DistrictFile) -> None:
-    found = [
-        f"sources.{source_id}.{'.'.join(problem.where)}: {problem.message}. {problem.remedy}"
-        for source_id, source in district.settings.sources.items()
-        for problem in mapping.problems(source)
-    ]
-    if found:
-        raise UnusableMap(found)
 
 
 @dataclass(frozen=True)

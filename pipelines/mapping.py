@@ -1,6 +1,6 @@
 """From a district's columns to contract columns, and the judgement of every row.
 
-A map is checked without data (`problems`), then turned into one SQL view (`judge`) in which each source
+A map that `district_checks` has passed is turned into one SQL view (`judge`) in which each source
 row that the map keeps has its contract columns as text and the number of its first problem, 0 for none.
 A column that is not mapped is NULL; one that is mapped but blank is '': asked and unanswered.
 """
@@ -8,16 +8,13 @@ A column that is not mapped is NULL; one that is mapped but blank is '': asked a
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import duckdb
 
 from pipelines.config import ColumnMap, EntityMap, Source
-from pipelines.contract import ENTITIES, Column, Entity
-from pipelines.district_checks import refused_word
+from pipelines.contract import Column, Entity
 from pipelines.sources import MAPPED_BY_DISTRICT, Reading, Unreadable
 
 FIRST_YEAR, LAST_YEAR = 1900, 2100
@@ -29,18 +26,10 @@ _FALSE = ("false", "no", "n", "0")
 #: Whole numbers, also as spreadsheets write them (420.0), and plain decimals: the same in Python and in DuckDB.
 _INTEGER = "[+-]?[0-9]{1,18}([.]0*)?"
 _DECIMAL = "[+-]?([0-9]{1,12}([.][0-9]{0,18})?|[.][0-9]{1,18})"
-_CONSTANTS = {"integer": _INTEGER, "decimal": _DECIMAL, "boolean": "|".join((*_TRUE, *_FALSE))}
+#: How a constant of a type reads; dates apart.
+CONSTANT_PATTERNS = {"integer": _INTEGER, "decimal": _DECIMAL, "boolean": "|".join((*_TRUE, *_FALSE))}
 #: Everything that str.strip removes and that exports hold around values.
 _BLANKS = " || ".join(f"chr({code})" for code in (32, 9, 10, 11, 12, 13, 0x85, 0xA0, 0x2007, 0x202F, 0x3000, 0xFEFF))
-
-
-@dataclass(frozen=True)
-class MapProblem:
-    """A map that cannot work, whatever the data. where: keys below the source, as ("entities", "school")."""
-
-    where: tuple[str, ...]
-    message: str
-    remedy: str
 
 
 @dataclass(frozen=True)
@@ -66,80 +55,6 @@ class Judged:
     judgements: tuple[Judgement, ...]
     rows_read: int
     rows_filtered: int
-
-
-# --- checks without data -----------------------------------------------------------------------------------
-
-
-def problems(source: Source) -> list[MapProblem]:
-    """Everything wrong with a source's maps that can be seen without its files. Never raises."""
-    found: list[MapProblem] = []
-    if source.kind == "delimited" and not source.entities:
-        found.append(
-            MapProblem(("entities",), "feeds no entity", f"Map the file to one or more of: {', '.join(ENTITIES)}.")
-        )
-    for name, entity_map in source.entities.items():
-        where = ("entities", name)
-        entity = ENTITIES.get(name)
-        if entity is None:
-            found.append(MapProblem(where, f"{name} is not an entity of the contract", _did_you_mean(name, ENTITIES)))
-        else:
-            found.extend(_entity_problems(where, entity, entity_map, needs_map=source.kind == "delimited"))
-    return found
-
-
-def _entity_problems(
-    where: tuple[str, ...], entity: Entity, entity_map: EntityMap, *, needs_map: bool
-) -> Iterator[MapProblem]:
-    known = entity.by_name
-    file_columns = {(*where, "columns", name): _file_column(target) for name, target in entity_map.columns.items()}
-    file_columns |= {(*where, "where", name): name for name in entity_map.where}
-    targets = {(*where, "columns", name): name for name in entity_map.columns}
-    targets |= {(*where, "constants", name): name for name in entity_map.constants}
-    for place, name in (*targets.items(), *file_columns.items()):
-        if refused_word(name):
-            yield MapProblem(
-                place,
-                f"the contract refuses {name}: such values are never carried",
-                "Remove the column from the map, and best from the export.",
-            )
-    for place, name in targets.items():
-        if name not in known and not refused_word(name):
-            yield MapProblem(place, f"{name} is not a column of {entity.name}", _did_you_mean(name, known))
-    for name, value in entity_map.constants.items():
-        place = (*where, "constants", name)
-        if name in entity_map.columns:
-            yield MapProblem(place, f"{name} is mapped and constant at once", "Keep one of the two.")
-        if name in known and not _constant_fits(known[name], value.strip()):
-            yield MapProblem(
-                place,
-                f"the constant is not a {known[name].type}",
-                "Write dates as 2026-01-31, numbers with a point, booleans as true or false.",
-            )
-    for column in entity.columns if needs_map else ():
-        if column.required and column.name not in entity_map.columns and column.name not in entity_map.constants:
-            yield MapProblem(
-                where,
-                f"{entity.name} needs {column.name} ({column.description}), which is not mapped",
-                f"Name the file's column under columns, or one value for all rows under constants: {column.name}.",
-            )
-
-
-def _constant_fits(column: Column, value: str) -> bool:
-    if not value:
-        return not column.required
-    if column.type == "date":
-        try:
-            return FIRST_YEAR <= datetime.strptime(value, _ISO).year <= LAST_YEAR
-        except ValueError:
-            return False
-    pattern = _CONSTANTS.get(column.type)
-    return pattern is None or re.fullmatch(pattern, value.lower()) is not None
-
-
-def _did_you_mean(name: str, names: Collection[str]) -> str:
-    close = closest(name, names)
-    return f"Did you mean {' or '.join(close)}?" if close else f"Use one of: {', '.join(names)}."
 
 
 def closest(name: str, names: Iterable[str]) -> list[str]:

@@ -67,7 +67,7 @@ class Night:
             self._log(name, problem)
             scrubbed = InternalError(
                 f"{type(problem).__name__} while {doing[0].lower()}{doing[1:]}",
-                f"The place in the code is in {self.log_folder / 'error.txt'}. Yesterday's snapshot is untouched.",
+                f"The place in the code is in {self.log_folder / 'error.txt'}.",
             )
             self._fail(name, scrubbed)
             raise scrubbed from None
@@ -132,6 +132,11 @@ def write_status(night: Night, current_snapshot: str | None, data_through: date 
         "message": night.failure.headline if night.failure else None,
         "remedy": night.failure.remedy if night.failure else None,
         "failed_checks": failed,
+        # Messages here name files and columns, never a value; file names stay in the run's own output.
+        "sources": [
+            {"source_id": state.source_id, "status": state.status, "last_received": str(state.last_received or "")}
+            for state in (night.landing.sources if night.landing else ())
+        ],
         "current_snapshot": current_snapshot,
         "data_through": data_through.isoformat() if data_through else None,
     }

@@ -112,7 +112,7 @@ def publish(night: Night) -> str:
         if problems:
             raise StoppedByGateError(
                 f"The finished snapshot did not verify: {problems[0]}",
-                "Yesterday's snapshot stays. Check the disk, then run again.",
+                "Check the disk, then run again.",
             )
     promote(home, night.load_id)
     snapshots.point(home.published, snapshot_id)

@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 from rich.console import Console
 
+from pipelines import snapshots
 from pipelines.home import Home
 from pipelines.night import Night
 from pipelines.outcome import ExitCode
@@ -86,8 +87,11 @@ def largest_gaps(con: duckdb.DuckDBPyConnection, most: int = _LARGEST_GAPS) -> l
     return [Gap(*row) for row in rows]
 
 
-def show(night: Night, console: Console, district_file: Path) -> None:
-    """Print how the night ended: what is published, the largest gaps, what is held back, where, and what next."""
+def show(night: Night, console: Console, district_file: Path, named_home: Path | None) -> None:
+    """Print how the night ended: what is published, the largest gaps, what is held back, where, and what next.
+
+    named_home: what --home said, to be said again in the commands suggested.
+    """
     home = night.home
     console.print()
     if night.failure is not None:
@@ -102,13 +106,14 @@ def show(night: Night, console: Console, district_file: Path) -> None:
         _show_published(con, night, console)
         _show_gaps(largest_gaps(con), console)
         _show_held_back(con, console)
+    _show_sources(night, console)
     _show_refused(home, snapshot_id, console)
     folder = _shortened(home.published / snapshot_id)
     console.print("\n[bold]Where it is[/bold]")
     console.print(f"  public      {folder}  (Parquet a table, equity.duckdb, manifest.json)", soft_wrap=True)
     console.print(f"  restricted  {_shortened(home.restricted / snapshot_id)}  (not for release)", soft_wrap=True)
     console.print("\n[bold]What to type next[/bold]")
-    option = f" --district {_shortened(district_file)}"
+    option = f" --district {_shortened(district_file)}" + (f" --home {_shortened(named_home)}" if named_home else "")
     for command, why in [
         (f"equity status{option}", "what is published, and how fresh it is"),
         (f"equity explain chronic_absence_local --group race_ethnicity:black{option}", "a number, back to its files"),
@@ -127,7 +132,20 @@ def _show_failure(night: Night, console: Console) -> None:
         console.print("[bold]What to do[/bold]")
         for line in night.failure.remedy.splitlines():
             console.print(f"  {line}", markup=False, highlight=False)
-    console.print(f"Readers still see the snapshot before. Details: {_shortened(night.log_folder)}", highlight=False)
+    _show_sources(night, console)
+    still = snapshots.current(night.home.published)
+    seen = f"Readers still see {still}." if still else "Nothing has been published yet."
+    console.print(f"{seen} Details: {_shortened(night.log_folder)}", soft_wrap=True)
+
+
+def _show_sources(night: Night, console: Console) -> None:
+    """Sources that did not arrive whole, with what to do."""
+    troubled = [state for state in (night.landing.sources if night.landing else ()) if state.message]
+    if troubled:
+        console.print("\n[bold]Sources held back[/bold]")
+    for state in troubled:
+        console.print(f"  {state.source_id}: {state.status}. {state.message}", soft_wrap=True, markup=False)
+        console.print(f"      {state.remedy}", soft_wrap=True, markup=False, style="dim")
 
 
 def _show_published(con: duckdb.DuckDBPyConnection, night: Night, console: Console) -> None:

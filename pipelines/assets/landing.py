@@ -33,6 +33,9 @@ def land_sources(night: NightResource) -> Iterator[dg.MaterializeResult[None]]:
     with run.stage("landing", "Landing the district's files"):
         landing = land(run.district, run.home, as_of=run.as_of, say=run.progress.note)
         run.landing = landing
+        for state in landing.sources:
+            if state.message:
+                run.progress.note(f"{state.source_id}: {state.status}: {state.message} {state.remedy}")
         run.load_id = load_id(
             run.district,
             run.crosswalks,

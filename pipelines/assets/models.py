@@ -62,11 +62,11 @@ def _build(context: dg.AssetExecutionContext, dbt: DbtCliResource, run: Night, f
         if tests and not broken:
             raise StoppedByGateError(
                 f"Row-level tests failed: {', '.join(tests)}",
-                "Each test's meaning stands beside its model in dbt_project/models. Yesterday's snapshot stays.",
+                "Each test's meaning stands beside its model in dbt_project/models.",
             ) from None
         raise InternalError(
             f"dbt could not build {', '.join(broken) if broken else 'the models'}",
-            f"See {folder}. Yesterday's snapshot is untouched.",
+            f"See {folder}.",
         ) from None
 
 

@@ -18,7 +18,7 @@ from pipelines import raw_files
 from pipelines.config import DistrictFile, Settings
 from pipelines.home import AnotherRunInProgress, Home
 from pipelines.keys import pseudonym
-from pipelines.landing import Landing, LiveFile, UnusableMap, land
+from pipelines.landing import Landing, LiveFile, land
 
 MONDAY, TUESDAY, WEDNESDAY = date(2025, 9, 1), date(2025, 9, 2), date(2025, 9, 3)
 KEY = bytes(range(32))
@@ -396,15 +396,6 @@ def test_answers_to_an_anonymous_survey_carry_no_key_even_from_another_source(tm
     }
     named = next(file for file in district.land(MONDAY).files if file.entity == "survey_response")
     assert named.rows_accepted == 3
-
-
-def test_a_map_that_asks_for_refused_columns_is_configuration(tmp_path: Path) -> None:
-    district = District(tmp_path / "d")
-    entity_map = {"columns": {**ATTENDANCE["columns"], "student_id": "SSN"}}
-    district.add("attendance", files="att.csv", entities={"attendance_event": entity_map})
-    with pytest.raises(UnusableMap, match="refuses SSN"):
-        district.land(MONDAY)
-    assert not list(district.home.landing.iterdir())
 
 
 def test_no_cell_is_ever_said_or_noted_outside_landing_files(tmp_path: Path) -> None:

@@ -194,39 +194,3 @@ def test_a_file_without_a_mapped_column_names_the_closest_ones() -> None:
         judge([{"student_number": "1", "code": "A"}], "attendance_event", {"columns": {"student_id": "studentnumber"}})
     assert raised.value.reason == "missing_column"
     assert "studentnumber (closest in the file: student_number)" in raised.value.message
-
-
-def messages(entity: str, entity_map: dict[str, Any]) -> list[str]:
-    return [f"{'.'.join(one.where)}: {one.message}" for one in mapping.problems(source(entity, entity_map))]
-
-
-def test_a_sound_map_has_no_problems() -> None:
-    assert messages("attendance_event", {"columns": ATTENDANCE}) == []
-    assert messages("attendance_event", {"columns": {**ATTENDANCE, "category": "class_name"}}) == []
-
-
-def test_all_problems_of_a_map_are_told_at_once() -> None:
-    entity_map = {
-        "columns": {"student_id": "Student SSN", "school": "sch", "date": "day"},
-        "constants": {"date": "31.12.2025", "citizenship": "x"},
-        "where": {"VisaStatus": ["x"]},
-    }
-    found = "\n".join(messages("attendance_event", entity_map))
-    for expected in (
-        "entities.attendance_event.columns.student_id: the contract refuses Student SSN",
-        "entities.attendance_event.columns.school: school is not a column",
-        "entities.attendance_event.constants.date: date is mapped and constant at once",
-        "entities.attendance_event.constants.date: the constant is not a date",
-        "entities.attendance_event.constants.citizenship: the contract refuses citizenship",
-        "entities.attendance_event.where.VisaStatus: the contract refuses VisaStatus",
-        "needs school_id",
-        "needs category",
-    ):
-        assert expected in found
-
-
-def test_an_unknown_entity_and_a_source_that_feeds_nothing() -> None:
-    assert "atendance_event is not an entity of the contract" in messages("atendance_event", {})[0]
-    nothing = Source(kind="delimited", files=["f.csv"], missing_rows="full")
-    assert [one.message for one in mapping.problems(nothing)] == ["feeds no entity"]
-    assert mapping.problems(Source(kind="edfi_xml", files=["f.xml"], missing_rows="full")) == []

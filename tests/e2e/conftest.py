@@ -1,0 +1,339 @@
+"""The nights that the tests look at. Each is run once a session, and only when a selected test asks for it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nights import (
+    AS_OF,
+    NEXT_DAY,
+    REAL_DISTRICTS,
+    ROOT,
+    SHARED,
+    Ended,
+    Nights,
+    assert_ended,
+    assert_readers_see,
+    children_of,
+    is_linux,
+    is_running,
+)
+
+RECIPES: dict[str, Callable[[Nights], Any]] = {}
+
+
+def night(recipe: Callable[[Nights], Any]) -> Any:
+    """Make a recipe a session fixture, known by name before the first test asks for it."""
+    name = recipe.__name__
+    RECIPES[name] = recipe
+
+    @pytest.fixture(scope="session", name=name)
+    def made(nights: Nights) -> Any:
+        return nights.get(name)
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def nights(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
+    """All nights that this session's tests will ask for, under way from the first of them on."""
+    # Two nights that start at once would both parse the dbt project if it changed since.
+    subprocess.run([sys.executable, "-c", "from pipelines.dbt import ensure_manifest as e; e()"], cwd=ROOT, check=True)
+    folder = tmp_path_factory.mktemp("nights")
+    made = Nights(folder, RECIPES)
+    wanted = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
+    made.begin(name for name in RECIPES if name in wanted)
+    yield made
+    made.close()
+    if not request.session.testsfailed:
+        shutil.rmtree(folder, ignore_errors=True)  # about 50 MB a home
+
+
+# --- the sample, whole ---------------------------------------------------------------------------------------
+
+
+@night
+def clean(nights: Nights) -> Ended:
+    """The sample district without a fault."""
+    return nights.run(nights.home("clean"), nights.sample("clean"))
+
+
+# --- real input ----------------------------------------------------------------------------------------------
+
+
+@night
+def daybreak(nights: Nights) -> Ended | None:
+    if not (SHARED / "data" / "edfi_xml_daybreak").is_dir():
+        return None
+    return nights.run(nights.home("daybreak"), REAL_DISTRICTS / "daybreak" / "district.yaml", date(2011, 12, 18))
+
+
+@night
+def oea(nights: Nights) -> Ended | None:
+    if not (SHARED / "data" / "oea").is_dir():
+        return None
+    return nights.run(nights.home("oea"), REAL_DISTRICTS / "oea" / "district.yaml", date(2022, 1, 31))
+
+
+# --- a corrected file, killed and undisturbed ----------------------------------------------------------------
+
+
+def _corrected_district(nights: Nights, name: str) -> Path:
+    """The clean district on the day after, the corrected attendance file dropped over the first."""
+    district = nights.sample(name, plant=["corrected_file"])
+    for later in (district.parent / "later").iterdir():
+        shutil.copyfile(later, district.parent / "extracts" / later.name)
+    return district
+
+
+@dataclass
+class Killed:
+    """A home in which a night was killed at stage after stage, and then left alone."""
+
+    ended: Ended
+    old_snapshot: str
+    stages: list[str] = field(default_factory=list)
+    #: dbt processes that outlived the night that started them.
+    orphans: list[int] = field(default_factory=list)
+
+
+@night
+def killed(nights: Nights) -> Killed:
+    """Kill -9 at every stage, one after the other in one home, then a night in peace.
+
+    The readers' view is asserted here, after each kill: nobody can look at it later.
+    """
+    home = nights.copy_of(nights.get("clean"), "killed")
+    district = _corrected_district(nights, "killed")
+    old = nights.get("clean").snapshot_id
+    result = Killed(nights.get("clean"), old)
+
+    def a_model_is_built() -> bool:
+        newest = max((home / "logs" / "runs").iterdir(), key=lambda folder: folder.stat().st_mtime_ns)
+        logs = list(newest.glob("dbt_*/output.txt"))
+        return any("OK created" in log.read_text(encoding="utf-8", errors="ignore") for log in logs[-1:])
+
+    def is_half_written() -> bool:
+        return any((home / "restricted").glob(".tmp-*"))
+
+    def is_restricted_only() -> bool:
+        return any((home / "published").glob(".tmp-*"))
+
+    places: list[tuple[str, Callable[[], bool] | None]] = [
+        ("landing", None),
+        ("warehouse", a_model_is_built if is_linux() else None),
+        ("gate 1", None),
+        ("marts", None),
+        ("disclosure", None),
+        ("publish", is_half_written),
+        ("publish", is_restricted_only),
+    ]
+    for stage, then in places:
+        with nights.running(home, district, NEXT_DAY) as process:
+            process.until_stage(stage)
+            if stage == "marts" and is_linux():
+                process.until(lambda: bool(children_of(process.process.pid)), "dbt's process")  # noqa: B023
+            if then:
+                process.until(then, f"the middle of {stage}")
+            children = children_of(process.process.pid) if is_linux() else []
+            process.kill()
+        result.stages.append(stage)
+        result.orphans += _still_running(children)
+        assert_readers_see(home, old)
+    result.ended = nights.run(home, district, NEXT_DAY)
+    return result
+
+
+def _still_running(process_ids: list[int]) -> list[int]:
+    """Those that still run after more time than the kernel needs to deliver a signal."""
+    import time  # noqa: PLC0415
+
+    for _ in range(200):
+        if not any(map(is_running, process_ids)):
+            return []
+        time.sleep(0.05)
+    return [process_id for process_id in process_ids if is_running(process_id)]
+
+
+_READER = """
+import json, sys
+from pathlib import Path
+import duckdb
+folder = Path(sys.argv[1])
+database = duckdb.connect(str(folder / "equity.duckdb"), read_only=True)
+parquet = (folder / "indicator_by_group" / "indicator_by_group.parquet").open("rb")
+start = parquet.read(4)
+sql = "select count(*), sum(numerator), sum(denominator), min(load_id) from indicator_by_group"
+before = database.execute(sql).fetchone()
+print("reading", flush=True)
+sys.stdin.readline()
+after = database.execute(sql).fetchone()
+whole = start + parquet.read()
+import io, hashlib
+print(json.dumps({"before": before, "after": after, "parquet": hashlib.sha256(whole).hexdigest()}), flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """The night after a correction, with a reader at the old snapshot throughout and a second run beside it."""
+
+    ended: Ended
+    old_snapshot: str
+    reader: dict[str, Any]
+    second_run: Ended
+
+
+@night
+def corrected(nights: Nights) -> Corrected:
+    home = nights.copy_of(nights.get("clean"), "corrected")
+    district = _corrected_district(nights, "corrected")
+    old = nights.get("clean").snapshot_id
+    reader = subprocess.Popen(
+        [sys.executable, "-c", _READER, str(home / "published" / old)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert reader.stdout is not None
+    try:
+        assert reader.stdout.readline() == "reading\n"
+        with nights.running(home, district, NEXT_DAY) as process:
+            process.until_stage("landing")
+            second = nights.run_beside(home, district, NEXT_DAY)
+            ended = process.ended()
+        answer, _ = reader.communicate("go on\n", timeout=120)
+    finally:
+        reader.kill()
+        reader.wait()
+    return Corrected(ended, old, json.loads(answer), second)
+
+
+@night
+def corrected_afresh(nights: Nights) -> Ended:
+    """The corrected file alone, in a home that never saw the first."""
+    return nights.run(nights.home("corrected_afresh"), _corrected_district(nights, "corrected_afresh"), NEXT_DAY)
+
+
+# --- the same night again ------------------------------------------------------------------------------------
+
+
+@night
+def repeated(nights: Nights) -> Ended:
+    """The clean night once more, in its own home."""
+    before = nights.get("clean")
+    return nights.run(nights.copy_of(before, "repeated"), before.district)
+
+
+@night
+def computed_again(nights: Nights) -> Ended:
+    """The clean night once more with --full."""
+    before = nights.get("clean")
+    return nights.run(nights.copy_of(before, "computed_again"), before.district, AS_OF, "--full")
+
+
+@night
+def elsewhere(nights: Nights) -> Ended:
+    """The same files under another path, into another home, with the same key."""
+    return nights.run(nights.home("elsewhere"), nights.sample("elsewhere"))
+
+
+# --- planted faults ------------------------------------------------------------------------------------------
+
+
+@night
+def stopped_school(nights: Nights) -> Ended:
+    return nights.run(nights.home("stopped_school"), nights.sample("stopped_school", ["school_stops_attendance"]))
+
+
+@night
+def late(nights: Nights) -> Ended:
+    """Three weeks after the clean night, in its home: no attendance has come since."""
+    end = date(2026, 4, 17)
+    home = nights.copy_of(nights.get("clean"), "late")
+    return nights.run(home, nights.sample("late", ["late_source"], end), end)
+
+
+@night
+def leavers(nights: Nights) -> Ended:
+    """The night after the clean one: enrollment is now declared active-only, and leavers are gone from it."""
+    home = nights.copy_of(nights.get("clean"), "leavers")
+    district = nights.sample("leavers", ["leavers_dropped"])
+    shutil.copyfile(district.parent / "later" / "enrollment.csv", district.parent / "extracts" / "enrollment.csv")
+    return nights.run(home, district, NEXT_DAY)
+
+
+@night
+def mixed_faults(nights: Nights) -> Ended:
+    """Faults that must not touch each other's figures, in one night.
+
+    Planted: attendance twice, an unknown attendance code at one school, ragged incidents. By hand, in sources
+    that are not required: a directory, a binary file, an empty file and a missing column.
+    """
+    district = nights.sample("mixed_faults", ["file_twice", "unknown_code", "malformed_file"])
+    extracts = district.parent / "extracts"
+    spoil_with_directory(extracts / "discipline_students.csv")
+    spoil_with_bytes(extracts / "discipline_actions.csv")
+    (extracts / "survey_waves.csv").write_bytes(b"")
+    spoil_by_dropping(extracts / "survey_responses_2026.csv", "item_id")
+    return nights.run(nights.home("mixed_faults"), district)
+
+
+@night
+def required_unreadable(nights: Nights) -> Ended:
+    """The first night of a district four of whose required files cannot be read."""
+    district = nights.sample("required_unreadable")
+    extracts = district.parent / "extracts"
+    spoil_with_directory(extracts / "schools.csv")
+    spoil_with_bytes(extracts / "enrollment.csv")
+    (extracts / "students.csv").write_bytes(b"")
+    spoil_by_dropping(extracts / "demographics.csv", "student_id")
+    return nights.run(nights.home("required_unreadable"), district)
+
+
+@night
+def unreadable_later(nights: Nights) -> Ended:
+    """The same four files, the night after a good one: what came then is still used."""
+    home = nights.copy_of(nights.get("clean"), "unreadable_later")
+    district = nights.sample("unreadable_later")
+    extracts = district.parent / "extracts"
+    spoil_with_directory(extracts / "schools.csv")
+    spoil_with_bytes(extracts / "enrollment.csv")
+    (extracts / "students.csv").write_bytes(b"")
+    spoil_by_dropping(extracts / "demographics.csv", "student_id")
+    return nights.run(home, district, NEXT_DAY)
+
+
+def spoil_with_directory(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+    (file / "inside.csv").write_text("a,b\n1,2\n")
+
+
+def spoil_with_bytes(file: Path) -> None:
+    """The beginning of a spreadsheet's container, which somebody renamed to .csv."""
+    file.write_bytes(b"PK\x03\x04\x14\x00\x06\x00" + bytes(range(256)) * 40)
+
+
+def spoil_by_dropping(file: Path, column: str) -> None:
+    import csv  # noqa: PLC0415
+
+    with file.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    kept = [name for name in rows[0] if name != column]
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, kept, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+__all__ = ["RECIPES", "assert_ended"]
