@@ -3,7 +3,7 @@
   Wilson, E. B. (1927): for head counts. Linearized ratio: for sums of days or answers, clustered by student,
   with the factor students / (students - 1); its bounds are cut at the rate's own range.
 #}
-{% macro z() %}1.959963984540054{% endmacro %}
+{% macro z() %} 1.959963984540054{% endmacro %}
 
 {# At 0 and at n the bound on that side is the count itself; the formula would leave a rounding residue beyond it. #}
 {% macro wilson_bound(x, n, sign) -%}
@@ -14,18 +14,21 @@
             (
                 ({{ x }} + {{ z() }} * {{ z() }} / 2)
                 {{ sign }} {{ z() }} * sqrt({{ x }} * ({{ n }} - {{ x }}) / {{ n }} + {{ z() }} * {{ z() }} / 4)
-            ) / ({{ n }} + {{ z() }} * {{ z() }})
+            )
+            / ({{ n }} + {{ z() }} * {{ z() }})
     end
 {%- endmacro %}
 
 {% macro linearized_error(x, n, xx, xn, nn, students) -%}
     sqrt(
         (1.0 * {{ students }} / ({{ students }} - 1)) * case
-            when {{ xx }} - 2 * ({{ x }} / {{ n }}) * {{ xn }} + ({{ x }} / {{ n }}) * ({{ x }} / {{ n }}) * {{ nn }} > 0
+            when
+                {{ xx }} - 2 * ({{ x }} / {{ n }}) * {{ xn }} + ({{ x }} / {{ n }}) * ({{ x }} / {{ n }}) * {{ nn }} > 0
             then {{ xx }} - 2 * ({{ x }} / {{ n }}) * {{ xn }} + ({{ x }} / {{ n }}) * ({{ x }} / {{ n }}) * {{ nn }}
             else 0
         end
-    ) / {{ n }}
+    )
+    / {{ n }}
 {%- endmacro %}
 
 {# A percentage with one decimal, rounded half up from the counts themselves, never from a rounded rate. #}

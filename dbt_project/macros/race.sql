@@ -44,9 +44,7 @@
             || case when is_asian then 'asian|' else '' end
             || case when is_black then 'black|' else '' end
             || case when is_hispanic_race or hispanic_latino = 'yes' then 'hispanic|' else '' end
-            || case
-                when is_native_hawaiian_or_pacific_islander then 'native_hawaiian_or_pacific_islander|' else ''
-            end
+            || case when is_native_hawaiian_or_pacific_islander then 'native_hawaiian_or_pacific_islander|' else '' end
             || case when is_white then 'white|' else '' end
             || case when is_unmapped_race then 'unmapped|' else '' end
     end

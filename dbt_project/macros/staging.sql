@@ -26,7 +26,7 @@
                     {{ restated_dates(entity, date_column) }} as restated
                     on landed.file_no = restated.file_no
                     and landed.{{ date_column }} = restated.restated_date
-            {% else %} select *, false as is_restated from landed
+            {% else %}select *, false as is_restated from landed
             {% endif %}
         ),
         resolved as (
@@ -48,11 +48,11 @@
                     {{ ref("stg_student_link") }} as link
                     on current_rows.student_system = link.system
                     and current_rows.{{ student }} = link.key
-            {% else %} select * exclude (student_system), false as is_unknown from current_rows
+            {% else %}select * exclude (student_system), false as is_unknown from current_rows
             {% endif %}
         ),
         repeated_key as (
-            select {% for k in key %}{{ k }} as key_{{ loop.index }}{{ ", " if not loop.last }}{% endfor %}
+            select {% for k in key %} {{ k }} as key_{{ loop.index }}{{ ", " if not loop.last }}{% endfor %}
             from resolved
             where not is_unknown and not is_restated
             group by all
@@ -76,9 +76,7 @@
         )
     select
         resolved.* exclude (is_unknown, is_restated),
-        case
-            when is_restated then 'superseded' when is_unknown then 'unknown_identifier' else 'accepted'
-        end as verdict
+        case when is_restated then 'superseded' when is_unknown then 'unknown_identifier' else 'accepted' end as verdict
     from resolved
     anti join repeated_key on {{ same_key(key) }} and not is_unknown and not is_restated
     union all by name
@@ -96,10 +94,14 @@
     from ranked
 {% endmacro %}
 
-{% macro lineage_columns() %} file_no, line, delivery_no, newest_delivery_no, delivered_on, missing_rows, is_unknown, is_restated {% endmacro %}
+{% macro lineage_columns() %}
+    file_no, line, delivery_no, newest_delivery_no, delivered_on, missing_rows, is_unknown, is_restated
+{% endmacro %}
 
 {% macro same_key(key) %}
-    {% for k in key %} resolved.{{ k }} is not distinct from repeated_key.key_{{ loop.index }}{{ " and " if not loop.last }}{% endfor %}
+    {% for k in key %}
+        resolved.{{ k }} is not distinct from repeated_key.key_{{ loop.index }}{{ " and " if not loop.last }}
+    {% endfor %}
 {% endmacro %}
 
 {# Dates of a file that a later file of the same `window` source states again. #}
@@ -133,7 +135,9 @@
             seen.school_id as code_school_id,
             seen.school_year as code_school_year,
             seen.calendar_id as code_calendar_id,
-            coalesce(arg_max(x.value, x.specificity), case when seen.code = '' then 'unknown' else 'unmapped' end) as meaning
+            coalesce(
+                arg_max(x.value, x.specificity), case when seen.code = '' then 'unknown' else 'unmapped' end
+            ) as meaning
         from
             (
                 select distinct

@@ -141,7 +141,7 @@ def killed(nights: Nights) -> Killed:
         with nights.running(home, district, NEXT_DAY) as process:
             process.until_stage(stage)
             if stage == "marts" and is_linux():
-                process.until(lambda: bool(children_of(process.process.pid)), "dbt's process")  # noqa: B023
+                process.until(lambda: bool(children_of(process.process.pid)), "dbt's process")
             if then:
                 process.until(then, f"the middle of {stage}")
             children = children_of(process.process.pid) if is_linux() else []
@@ -155,7 +155,7 @@ def killed(nights: Nights) -> Killed:
 
 def _still_running(process_ids: list[int]) -> list[int]:
     """Those that still run after more time than the kernel needs to deliver a signal."""
-    import time  # noqa: PLC0415
+    import time
 
     for _ in range(200):
         if not any(map(is_running, process_ids)):
@@ -325,7 +325,7 @@ def spoil_with_bytes(file: Path) -> None:
 
 
 def spoil_by_dropping(file: Path, column: str) -> None:
-    import csv  # noqa: PLC0415
+    import csv
 
     with file.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))

@@ -1,12 +1,11 @@
 -- Whether a school took attendance on a session day, and on what evidence.
 -- every_day: marks are the evidence of themselves. exceptions: the school said so (attendance_taken), or somebody was
--- marked, or nobody was but that is no surprise. It is a surprise when 7 exceptions or more were to be expected from the
+-- marked, or nobody was but that is no surprise. It is a surprise when 7 exceptions or more were to be expected from
+-- the
 -- school's own rate on days with marks: the chance of none is then below exp(-7), one in a thousand. Integers only.
 with
     marked as (
-        select school_id, date, count(*) as marks
-        from {{ ref("stg_attendance_event") }}
-        group by school_id, date
+        select school_id, date, count(*) as marks from {{ ref("stg_attendance_event") }} group by school_id, date
     ),
     mark_kind as (
         select

@@ -1,15 +1,24 @@
-select student_key from {{ ref("stg_student") }}
+select student_key
+from {{ ref("stg_student") }}
 union
-select student_key from {{ ref("stg_student_demographic") }}
+select student_key
+from {{ ref("stg_student_demographic") }}
 union
-select student_key from {{ ref("stg_student_school_enrollment") }}
+select student_key
+from {{ ref("stg_student_school_enrollment") }}
 union
-select student_key from {{ ref("stg_attendance_event") }}
+select student_key
+from {{ ref("stg_attendance_event") }}
 union
-select student_key from {{ ref("stg_discipline_action") }}
+select student_key
+from {{ ref("stg_discipline_action") }}
 union
-select student_key from {{ ref("stg_discipline_incident_student") }}
+select student_key
+from {{ ref("stg_discipline_incident_student") }}
 union
-select student_key from {{ ref("stg_survey_invitation") }}
+select student_key
+from {{ ref("stg_survey_invitation") }}
 union
-select student_key from {{ ref("stg_survey_response") }} where student_key is not null
+select student_key
+from {{ ref("stg_survey_response") }}
+where student_key is not null

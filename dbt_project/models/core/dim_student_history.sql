@@ -8,4 +8,6 @@ select
 from {{ ref("student_span") }} as span
 inner join
     {{ ref("student_profile") }} as profile
-    on {% for category in categories() %} span.{{ category }} = profile.{{ category }}{{ " and " if not loop.last }}{% endfor %}
+    on {% for category in categories() %}
+        span.{{ category }} = profile.{{ category }}{{ " and " if not loop.last }}
+    {% endfor %}

@@ -38,8 +38,7 @@ with
         where event.date <= context.as_of
     ),
     enrolled_day as (
-        select
-            spell.student_key, spell.school_id, day.date, spell.share_of_day, day.is_taken, day.attendance_records
+        select spell.student_key, spell.school_id, day.date, spell.share_of_day, day.is_taken, day.attendance_records
         from {{ ref("fct_student_school_enrollment") }} as spell
         inner join
             {{ ref("attendance_school_day") }} as day

@@ -1,9 +1,7 @@
 -- Spells. A later spell at the same school ends the earlier one, so that no day belongs to a student and school twice.
 with
     followed as (
-        select
-            spell.*,
-            lead(entry_date) over (partition by student_key, school_id order by entry_date) as next_entry
+        select spell.*, lead(entry_date) over (partition by student_key, school_id order by entry_date) as next_entry
         from {{ ref("stg_student_school_enrollment") }} as spell
     )
 select

@@ -1,8 +1,5 @@
 -- One row an answer. A response that carries no student key stands for itself: its groups are unknown.
-with
-    home as (
-        select survey_id, student_key, school_id from {{ ref("stg_survey_invitation") }}
-    )
+with home as (select survey_id, student_key, school_id from {{ ref("stg_survey_invitation") }})
 select
     answer.survey_id,
     answer.response_key,

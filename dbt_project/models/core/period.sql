@@ -1,4 +1,5 @@
--- The periods of each organization. year_to_date cuts every earlier year at the same instructional day as the current one.
+-- The periods of each organization. year_to_date cuts every earlier year at the same instructional day as the current
+-- one.
 with
     current_year as (select max(school_year) as school_year from {{ ref("session_day") }} where is_elapsed),
     elapsed as (
@@ -26,10 +27,15 @@ with
         group by day.school_id, day.school_year
     ),
     organization_year as (
-        select school_id as organization_id, school_year, last_session, year_to_date_end, is_over from school_year_end
+        select school_id as organization_id, school_year, last_session, year_to_date_end, is_over
+        from school_year_end
         union all
         select
-            context.district_id, school_year, max(last_session), max(year_to_date_end), min(case when is_over then 1 else 0 end) = 1
+            context.district_id,
+            school_year,
+            max(last_session),
+            max(year_to_date_end),
+            min(case when is_over then 1 else 0 end) = 1
         from school_year_end
         cross join {{ source("control", "run_context") }} as context
         group by context.district_id, school_year
@@ -42,7 +48,8 @@ select
     last_session as period_end,
     is_over as is_complete
 from organization_year
-inner join {{ source("control", "school_year") }} as school_year on organization_year.school_year = school_year.school_year
+inner join
+    {{ source("control", "school_year") }} as school_year on organization_year.school_year = school_year.school_year
 union all
 select
     organization_id,
@@ -52,4 +59,5 @@ select
     year_to_date_end as period_end,
     is_over as is_complete
 from organization_year
-inner join {{ source("control", "school_year") }} as school_year on organization_year.school_year = school_year.school_year
+inner join
+    {{ source("control", "school_year") }} as school_year on organization_year.school_year = school_year.school_year

@@ -1,22 +1,17 @@
--- Every school that the district lists, and every school id that any record names: nothing is dropped for want of a listing.
+-- Every school that the district lists, and every school id that any record names: nothing is dropped for want of a
+-- listing.
 with
     named as (
-        select distinct school_id from {{ ref("stg_student_school_enrollment") }}
+        select distinct school_id
+        from {{ ref("stg_student_school_enrollment") }}
         union
-        select distinct school_id from {{ ref("stg_attendance_event") }}
+        select distinct school_id
+        from {{ ref("stg_attendance_event") }}
         union
-        select distinct school_id from {{ ref("stg_discipline_action") }}
+        select distinct school_id
+        from {{ ref("stg_discipline_action") }}
     )
-select
-    school_id,
-    school_name,
-    level,
-    school_type,
-    is_charter,
-    operated_by_district,
-    opened,
-    closed,
-    true as is_listed
+select school_id, school_name, level, school_type, is_charter, operated_by_district, opened, closed, true as is_listed
 from {{ ref("stg_school") }}
 union all
 select

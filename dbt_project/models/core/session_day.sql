@@ -11,18 +11,17 @@ with
     ),
     own_year as (select distinct school_id, school_year from dated where school_id <> 'all'),
     applied as (
-        select school_id, school_year, date, calendar_event from dated where school_id <> 'all'
+        select school_id, school_year, date, calendar_event
+        from dated
+        where school_id <> 'all'
         union all
         select school.school_id, dated.school_year, dated.date, dated.calendar_event
         from dated
         cross join {{ ref("school") }} as school
-        left join
-            own_year on school.school_id = own_year.school_id and dated.school_year = own_year.school_year
+        left join own_year on school.school_id = own_year.school_id and dated.school_year = own_year.school_year
         where dated.school_id = 'all' and own_year.school_id is null
     ),
-    session as (
-        select distinct school_id, school_year, date from applied where calendar_event = 'session'
-    )
+    session as (select distinct school_id, school_year, date from applied where calendar_event = 'session')
 select
     session.school_id,
     session.school_year,

@@ -33,20 +33,22 @@ with
         from person
         where disability is not null
         union all
-        select
-            student_key, valid_from, stated_end, span_kind, file_no, line, 'race_ethnicity',
-            {{ race_ethnicity() }}
+        select student_key, valid_from, stated_end, span_kind, file_no, line, 'race_ethnicity', {{ race_ethnicity() }}
+        from person
+        where has_race_question
+        union all
+        select student_key, valid_from, stated_end, span_kind, file_no, line, 'race_reported', {{ race_reported() }}
         from person
         where has_race_question
         union all
         select
-            student_key, valid_from, stated_end, span_kind, file_no, line, 'race_reported',
-            {{ race_reported() }}
-        from person
-        where has_race_question
-        union all
-        select
-            student_key, valid_from, stated_end, span_kind, file_no, line, 'race_in_combination',
+            student_key,
+            valid_from,
+            stated_end,
+            span_kind,
+            file_no,
+            line,
+            'race_in_combination',
             {{ race_in_combination() }}
         from person
         where has_race_question
@@ -54,14 +56,17 @@ with
     one_a_day as (
         select
             *,
-            row_number() over (
-                partition by student_key, category, valid_from order by file_no desc, line desc
-            ) as place
+            row_number() over (partition by student_key, category, valid_from order by file_no desc, line desc) as place
         from stated
     ),
     followed as (
         select
-            student_key, category, value, valid_from, stated_end, span_kind,
+            student_key,
+            category,
+            value,
+            valid_from,
+            stated_end,
+            span_kind,
             lead(valid_from) over (partition by student_key, category order by valid_from) as next_from
         from one_a_day
         where place = 1

@@ -8,7 +8,8 @@ with
         -- Always there: whoever has no student record at all.
         select
             {% for category in categories() %}
-                {{ "'|unknown|'" if category == "race_in_combination" else "'unknown'" }} as {{ category }}{{ "," if not loop.last }}
+                {{ "'|unknown|'" if category == "race_in_combination" else "'unknown'" }}
+                as {{ category }}{{ "," if not loop.last }}
             {% endfor %}
     )
 select row_number() over (order by {{ categories() | join(", ") }}) as profile_id, {{ categories() | join(", ") }}

@@ -2,9 +2,11 @@
 -- 9999: where no source speaks, the value is unknown.
 with
     edge as (
-        select student_key, cast('1900-01-01' as date) as valid_from from {{ ref("dim_student") }}
+        select student_key, cast('1900-01-01' as date) as valid_from
+        from {{ ref("dim_student") }}
         union
-        select student_key, valid_from from {{ ref("student_attribute_span") }}
+        select student_key, valid_from
+        from {{ ref("student_attribute_span") }}
         union
         select student_key, {{ day_after("valid_to") }} as valid_from
         from {{ ref("student_attribute_span") }}

@@ -3,9 +3,7 @@
 -- missed. expected: recorded days, and settled days of membership for which nothing readable was recorded.
 with
     day as (
-        select
-            attendance.*,
-            status in ('present', 'tardy', 'absent') as is_recorded
+        select attendance.*, status in ('present', 'tardy', 'absent') as is_recorded
         from {{ ref("fct_student_daily_attendance") }} as attendance
         where is_session
     ),
@@ -75,6 +73,5 @@ with
     left join
         unreliable on part.school_id = unreliable.organization_id and unreliable.school_year in (0, part.school_year)
     {% if period_type == "year_to_date" %} where part.is_year_to_date {% endif %}
-    group by part.student_key, part.school_id, part.school_year, part.profile_id
-    {{ "union all" if not loop.last }}
+    group by part.student_key, part.school_id, part.school_year, part.profile_id {{ "union all" if not loop.last }}
 {% endfor %}

@@ -30,7 +30,4 @@ select
 from {{ ref("period") }} as period
 cross join (select distinct domain from {{ ref("indicator") }}) as domain_list
 cross join {{ source("control", "run_context") }} as context
-left join
-    recorded
-    on period.organization_id = recorded.organization_id
-    and period.school_year = recorded.school_year
+left join recorded on period.organization_id = recorded.organization_id and period.school_year = recorded.school_year

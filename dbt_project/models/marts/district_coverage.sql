@@ -4,8 +4,7 @@ with
     unreliable as (
         {% for domain in ["attendance", "discipline", "enrollment", "survey"] %}
             select '{{ domain }}' as domain, organization_id, school_year
-            from ({{ unreliable_schools(domain) }}) as withheld
-            {{ "union all" if not loop.last }}
+            from ({{ unreliable_schools(domain) }}) as withheld {{ "union all" if not loop.last }}
         {% endfor %}
     ),
     school_cell as (

@@ -4,8 +4,7 @@ with
     unreliable as (
         {% for domain in ["attendance", "discipline", "enrollment", "survey"] %}
             select '{{ domain }}' as domain, organization_id, school_year
-            from ({{ unreliable_schools(domain) }}) as withheld
-            {{ "union all" if not loop.last }}
+            from ({{ unreliable_schools(domain) }}) as withheld {{ "union all" if not loop.last }}
         {% endfor %}
     ),
     frame as (
@@ -56,7 +55,9 @@ with
             cell.numerator_denominator as xn,
             cell.denominator_squared as nn,
             case
-                when not frame.is_district then case when frame.is_unreliable then 0.0 else 1.0 end else coverage.coverage
+                when not frame.is_district
+                then case when frame.is_unreliable then 0.0 else 1.0 end
+                else coverage.coverage
             end as coverage,
             through.data_through
         from frame
@@ -117,7 +118,10 @@ select
         when unit in ('student', 'student-school')
         then {{ wilson_bound("x", "n", "-") }}
         when students > 1
-        then greatest(rate_min, x / nullif(n, 0) - {{ z() }} * {{ linearized_error("x", "n", "xx", "xn", "nn", "students") }})
+        then
+            greatest(
+                rate_min, x / nullif(n, 0) - {{ z() }} * {{ linearized_error("x", "n", "xx", "xn", "nn", "students") }}
+            )
     end as rate_low,
     case
         when not {{ is_shown() }} or unit = 'count'
@@ -125,7 +129,10 @@ select
         when unit in ('student', 'student-school')
         then {{ wilson_bound("x", "n", "+") }}
         when students > 1
-        then least(rate_max, x / nullif(n, 0) + {{ z() }} * {{ linearized_error("x", "n", "xx", "xn", "nn", "students") }})
+        then
+            least(
+                rate_max, x / nullif(n, 0) + {{ z() }} * {{ linearized_error("x", "n", "xx", "xn", "nn", "students") }}
+            )
     end as rate_high,
     case
         when not {{ is_shown() }} or unit = 'count'

@@ -77,8 +77,7 @@ with
         from steady
         inner join {{ ref("student_profile_group") }} as spread on steady.profile_id = spread.profile_id
         union all
-        select
-            indicator_id, organization_id, school_year, period_type, student_group_id, {{ cell_sums() }}
+        select indicator_id, organization_id, school_year, period_type, student_group_id, {{ cell_sums() }}
         from by_student
         group by indicator_id, organization_id, school_year, period_type, student_group_id
     )

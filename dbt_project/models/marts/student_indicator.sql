@@ -13,8 +13,7 @@ with
                 denominator,
                 status_date,
                 universe_rule
-            from {{ ref(indicator.model) }}
-            {{ "union all" if not loop.last }}
+            from {{ ref(indicator.model) }} {{ "union all" if not loop.last }}
         {% endfor %}
     ),
     nobody as (

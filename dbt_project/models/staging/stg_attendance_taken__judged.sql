@@ -1,2 +1,1 @@
-{{ config(materialized="table") }}
-{{ judged_rows("attendance_taken", ["school_id", "date"], date_column="date") }}
+{{ config(materialized="table") }} {{ judged_rows("attendance_taken", ["school_id", "date"], date_column="date") }}

@@ -21,8 +21,7 @@ with
         {% for entity in entities %}
             select '{{ entity }}' as entity, file_no, line, verdict
             from {{ ref("stg_" ~ entity ~ "__judged") }}
-            where verdict not in ('accepted', 'superseded')
-            {{ "union all" if not loop.last }}
+            where verdict not in ('accepted', 'superseded') {{ "union all" if not loop.last }}
         {% endfor %}
     )
 select

@@ -1,2 +1,1 @@
-{{ config(materialized="table") }}
-{{ judged_rows("school", ["school_id"]) }}
+{{ config(materialized="table") }} {{ judged_rows("school", ["school_id"]) }}

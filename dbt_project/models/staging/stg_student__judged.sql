@@ -1,2 +1,1 @@
-{{ config(materialized="table") }}
-{{ judged_rows("student", ["student_key"], student="student_key") }}
+{{ config(materialized="table") }} {{ judged_rows("student", ["student_key"], student="student_key") }}

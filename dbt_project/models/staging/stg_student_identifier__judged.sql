@@ -1,7 +1,11 @@
 {{ config(materialized="table") }}
 with
     claim as (
-        select r.*, f.delivery_no, f.delivered_on, min(r.student_key) over (partition by r.system, r.key) as least_student,
+        select
+            r.*,
+            f.delivery_no,
+            f.delivered_on,
+            min(r.student_key) over (partition by r.system, r.key) as least_student,
             max(r.student_key) over (partition by r.system, r.key) as most_student,
             row_number() over (
                 partition by r.student_key, r.system, r.key order by f.delivery_no desc, r.file_no desc, r.line desc

@@ -7,14 +7,26 @@ select
         try_cast(nullif(exit_date, '') as date),
         case when missing_rows = 'active_only' and delivery_no < newest_delivery_no then delivered_on end
     ) as exit_date,
-    coalesce(exit_date, '') = '' and missing_rows = 'active_only' and delivery_no < newest_delivery_no as is_exit_inferred,
+    coalesce(exit_date, '') = ''
+    and missing_rows = 'active_only'
+    and delivery_no < newest_delivery_no as is_exit_inferred,
     coalesce(grade_meaning.meaning, 'unknown') as grade,
-    case when coalesce(enrollment_type, '') = '' then 'home' else coalesce(type_meaning.meaning, 'home') end as enrollment_type,
+    case
+        when coalesce(enrollment_type, '') = '' then 'home' else coalesce(type_meaning.meaning, 'home')
+    end as enrollment_type,
     cast(coalesce(try_cast(nullif(share_of_day, '') as decimal(9, 4)), 1) as decimal(9, 4)) as share_of_day,
     nullif(responsible_school_id, '') as responsible_school_id
 from {{ ref("stg_student_school_enrollment__judged") }} as spell
 left join
-    {{ meanings(ref("stg_student_school_enrollment__judged"), "grade", "grade", school="school_id", calendar="coalesce(calendar_id, '')") }} as grade_meaning
+    {{
+        meanings(
+            ref("stg_student_school_enrollment__judged"),
+            "grade",
+            "grade",
+            school="school_id",
+            calendar="coalesce(calendar_id, '')",
+        )
+    }} as grade_meaning
     on lower(trim(spell.grade)) = grade_meaning.code
     and spell.school_id = grade_meaning.code_school_id
     and coalesce(spell.calendar_id, '') = grade_meaning.code_calendar_id

@@ -1,2 +1,1 @@
-{{ config(materialized="table") }}
-{{ judged_rows("survey", ["survey_id"]) }}
+{{ config(materialized="table") }} {{ judged_rows("survey", ["survey_id"]) }}

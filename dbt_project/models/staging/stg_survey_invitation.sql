@@ -1,3 +1,1 @@
-select survey_id, student_key, school_id
-from {{ ref("stg_survey_invitation__judged") }}
-where verdict = 'accepted'
+select survey_id, student_key, school_id from {{ ref("stg_survey_invitation__judged") }} where verdict = 'accepted'

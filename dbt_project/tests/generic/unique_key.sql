@@ -3,10 +3,7 @@
     select count(*) as repeated_keys
     from
         (
-            select {{ columns | join(", ") }}
-            from {{ model }}
-            group by {{ columns | join(", ") }}
-            having count(*) > 1
+            select {{ columns | join(", ") }} from {{ model }} group by {{ columns | join(", ") }} having count(*) > 1
         ) as repeated
     having count(*) > 0
 {% endtest %}

@@ -1,4 +1,5 @@
--- Nothing is lost: for every live file and entity, what landing read is what it passed on, refused, filtered or collapsed,
+-- Nothing is lost: for every live file and entity, what landing read is what it passed on, refused, filtered or
+-- collapsed,
 -- and what it passed on is what staging judged.
 {% set entities = [
     "school",
@@ -21,8 +22,7 @@ with
         {% for entity in entities %}
             select file_no, count(*) as judged_rows
             from {{ ref("stg_" ~ entity ~ "__judged") }}
-            group by file_no
-            {{ "union all" if not loop.last }}
+            group by file_no {{ "union all" if not loop.last }}
         {% endfor %}
     )
 select

@@ -1,4 +1,5 @@
--- Codes that no crosswalk knows, by column and code. Codes are not about anyone; where they stand is in quarantine's files.
+-- Codes that no crosswalk knows, by column and code. Codes are not about anyone; where they stand is in quarantine's
+-- files.
 {% for entity, column, crosswalk, view_column in [
     ("attendance_event", "category", "attendance_category", "category"),
     ("student_school_enrollment", "grade", "grade", "grade"),
@@ -28,5 +29,6 @@ select
     'races' as column_name,
     cast(count(*) as bigint) as coded_rows,
     cast(coalesce(sum(case when is_unmapped then 1 else 0 end), 0) as bigint) as unmapped_rows,
-    cast(coalesce(sum(case when is_unmapped then 1 else 0 end), 0) as {{ type_double() }}) / nullif(count(*), 0) as unmapped_share
+    cast(coalesce(sum(case when is_unmapped then 1 else 0 end), 0) as {{ type_double() }})
+    / nullif(count(*), 0) as unmapped_share
 from {{ ref("stg_student_race") }}

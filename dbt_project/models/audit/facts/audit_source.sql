@@ -1,4 +1,5 @@
--- One row a source: did it arrive, and is it overdue by its own rhythm? Days are counted in the district's session days.
+-- One row a source: did it arrive, and is it overdue by its own rhythm? Days are counted in the district's session
+-- days.
 -- A daily attendance source is as fresh as its last marked day, not as its last file.
 with
     session as (select distinct date from {{ ref("session_day") }} where is_elapsed),

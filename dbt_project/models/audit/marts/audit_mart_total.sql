@@ -10,11 +10,9 @@ with
             sum(cell.numerator) as numerator,
             sum(cell.denominator) as denominator
         from {{ ref("indicator_cell") }} as cell
-        inner join
-            {{ ref("student_group") }} as student_group on cell.student_group_id = student_group.student_group_id
+        inner join {{ ref("student_group") }} as student_group on cell.student_group_id = student_group.student_group_id
         where student_group.is_partition
-        group by
-            cell.indicator_id, cell.organization_id, cell.school_year, cell.period_type, student_group.category
+        group by cell.indicator_id, cell.organization_id, cell.school_year, cell.period_type, student_group.category
     )
 select
     summed.indicator_id,
@@ -22,9 +20,7 @@ select
     cast(count(*) as bigint) as totals,
     cast(
         sum(
-            case
-                when summed.numerator = whole.numerator and summed.denominator = whole.denominator then 0 else 1
-            end
+            case when summed.numerator = whole.numerator and summed.denominator = whole.denominator then 0 else 1 end
         ) as bigint
     ) as unequal
 from summed
