@@ -219,6 +219,13 @@ class Thresholds(_Strict):
         description="Share of a school's marks, in percent, without a crosswalk from which it is unreliable.",
         json_schema_extra=_authority("this project: share at which a school's attendance is unreliable"),
     )
+    unmapped_discipline_codes_percent: int = Field(
+        default=1,
+        ge=0,
+        le=100,
+        description="Share of a school's discipline actions, in percent, in unknown codes from which its figures stop.",
+        json_schema_extra=_authority("this project: as for attendance, since an unread action counts as none"),
+    )
     removed_rows_percent: int = Field(
         default=5,
         ge=0,

@@ -35,6 +35,8 @@ from typing import Literal
 
 import duckdb
 
+from pipelines.outcome import InternalError
+
 #: Rule name -> the least number of students that may be readable.
 RULES: dict[str, int] = {"minimum_10": 10}
 
@@ -97,7 +99,7 @@ _WORK_TABLES = (
 )
 
 
-class DisclosureRefusedError(Exception):
+class DisclosureRefusedError(InternalError):
     """The input does not allow a safe decision. The message counts rows and names no group's numbers."""
 
 

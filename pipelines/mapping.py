@@ -26,6 +26,8 @@ _FALSE = ("false", "no", "n", "0")
 #: Whole numbers, also as spreadsheets write them (420.0), and plain decimals: the same in Python and in DuckDB.
 _INTEGER = "[+-]?[0-9]{1,18}([.]0*)?"
 _DECIMAL = "[+-]?([0-9]{1,12}([.][0-9]{0,18})?|[.][0-9]{1,18})"
+#: So much of a refused cell's shape is kept.
+_SHAPE_LENGTH = 20
 #: How a constant of a type reads; dates apart.
 CONSTANT_PATTERNS = {"integer": _INTEGER, "decimal": _DECIMAL, "boolean": "|".join((*_TRUE, *_FALSE))}
 #: Everything that str.strip removes and that exports hold around values.
@@ -267,13 +269,21 @@ def _bounds(column: Column) -> tuple[str, str] | None:
 
 
 def _shown_value(entity: Entity, judgements: Sequence[Judgement]) -> str:
-    """SQL of the text that stood in the column at fault; NULL where the column is identifying."""
+    """SQL of the shape of the cell at fault: letters as `a`, digits as `9`; NULL where the column is identifying.
+
+    Never the text: a row shifted by one cell puts a name where a date belongs. The text stays in landing/.
+    """
     cases = []
     for n, column in enumerate(entity.columns):
         at_fault = [str(i) for i, one in enumerate(judgements, start=1) if one.column == column.name]
         if at_fault and not column.identifying:
-            cases.append(f"WHEN problem IN ({', '.join(at_fault)}) THEN text_{n}")
+            cases.append(f"WHEN problem IN ({', '.join(at_fault)}) THEN {_shape(f'text_{n}')}")
     return f"CASE {' '.join(cases)} END" if cases else "NULL::VARCHAR"
+
+
+def _shape(text: str) -> str:
+    letters = f"regexp_replace({text}, '\\p{{L}}', 'a', 'g')"
+    return f"left(regexp_replace({letters}, '\\p{{N}}', '9', 'g'), {_SHAPE_LENGTH})"
 
 
 def _column_names(con: duckdb.DuckDBPyConnection, table: str) -> list[str]:

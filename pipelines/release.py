@@ -143,8 +143,10 @@ def _fill_release_tables(con: duckdb.DuckDBPyConnection, night: Night, tables: S
     _labels(con, night)
     load_id = night.load_id
     con.execute(
-        "insert into restricted.quarantine select ?, source_id, entity, file_id, line, column_name, reason, remedy,"
-        " refused_value from staging.stg_quarantine",
+        "insert into restricted.quarantine select ?, source_id, entity, file_id, line,"
+        " row_number() over (partition by source_id, entity, file_id, line"
+        " order by reason, column_name, refused_value),"
+        " column_name, reason, remedy, refused_value from staging.stg_quarantine",
         [load_id],
     )
     con.execute(

@@ -7,6 +7,7 @@ import os
 import shutil
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipelines import snapshots
 from pipelines.code_version import ROOT
@@ -14,6 +15,9 @@ from pipelines.home import Home
 from pipelines.night import Night, write_status
 from pipelines.outcome import ExitCode, InternalError
 from pipelines.summary import data_through
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 _KEPT_RUN_LOGS = 30
 
@@ -34,7 +38,7 @@ def run_night(night: Night) -> ExitCode:
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     night.progress.note(f"starting, data as of {night.as_of}")
     try:
-        import dagster as dg
+        import dagster as dg  # costs seconds, and only this command needs it
 
         from pipelines.assets.night_resource import adopt
         from pipelines.definitions import defs
@@ -46,6 +50,7 @@ def run_night(night: Night) -> ExitCode:
                 raise_on_error=False,
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             )
+            _prune(instance)
         if not result.success and night.failure is None:
             night.failure = InternalError(
                 "A step of the job failed", f"See Dagster's log in {dagster_home(night.home)}."
@@ -55,6 +60,12 @@ def run_night(night: Night) -> ExitCode:
             night.failure = InternalError("The night ended without a snapshot", f"See {night.log_folder}.")
         conclude(night)
     return night.exit_code
+
+
+def _prune(instance: dg.DagsterInstance) -> None:
+    """Dagster keeps the events of every run for ever; nobody reads those of more than the last runs."""
+    for run_id in instance.get_run_ids()[_KEPT_RUN_LOGS:]:
+        instance.delete_run(run_id)
 
 
 def conclude(night: Night) -> None:

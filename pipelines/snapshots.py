@@ -34,6 +34,7 @@ from typing import Any
 import duckdb
 
 from pipelines.home import sync_folder, write_atomically
+from pipelines.outcome import InternalError
 
 DATABASE = "equity.duckdb"
 MANIFEST = "manifest.json"
@@ -48,7 +49,7 @@ _OWN_FACTS = frozenset({"format", "snapshot_id", "tables", "files"})
 _UNFINISHED = ".tmp-"
 
 
-class SnapshotRefusedError(Exception):
+class SnapshotRefusedError(InternalError):
     """A snapshot that must not be written, shown or removed. Names tables and columns, never a value."""
 
 

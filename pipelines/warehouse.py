@@ -170,6 +170,7 @@ def _run_context(con: duckdb.DuckDBPyConnection, district: DistrictFile, load_id
         "recorded_days_percent": ("INTEGER", thresholds.recorded_days_percent),
         "school_recorded_percent": ("INTEGER", thresholds.school_recorded_percent),
         "judgement_minimum_students": ("INTEGER", thresholds.judgement_minimum_students),
+        "unmapped_discipline_codes_percent": ("INTEGER", thresholds.unmapped_discipline_codes_percent),
         "unmapped_attendance_codes_percent": ("INTEGER", thresholds.unmapped_attendance_codes_percent),
     }
     _table(

@@ -76,9 +76,15 @@
         )
     select
         resolved.* exclude (is_unknown, is_restated),
-        case when is_restated then 'superseded' when is_unknown then 'unknown_identifier' else 'accepted' end as verdict
+        case when is_restated then 'superseded' else 'unknown_identifier' end as verdict
     from resolved
-    anti join repeated_key on {{ same_key(key) }} and not is_unknown and not is_restated
+    where is_unknown or is_restated
+    union all by name
+    -- The anti join holds equalities only: another condition in it would be planned as a nested loop.
+    select resolved.* exclude (is_unknown, is_restated), 'accepted' as verdict
+    from resolved
+    anti join repeated_key on {{ same_key(key) }}
+    where not is_unknown and not is_restated
     union all by name
     select
         ranked.* exclude (is_unknown, is_restated, content, place, newest, least, most),

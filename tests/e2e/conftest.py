@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import hand_district
 import pytest
 from nights import (
     AS_OF,
@@ -19,9 +21,10 @@ from nights import (
     REAL_DISTRICTS,
     ROOT,
     SHARED,
+    Corrected,
     Ended,
+    Killed,
     Nights,
-    assert_ended,
     assert_readers_see,
     children_of,
     is_linux,
@@ -51,6 +54,8 @@ def nights(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("nights")
     made = Nights(folder, RECIPES)
     wanted = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
+    if "clean" in wanted:
+        made.sample("clean")  # most nights wait for the clean one: nothing may keep it from starting first
     made.begin(name for name in RECIPES if name in wanted)
     yield made
     made.close()
@@ -67,23 +72,6 @@ def clean(nights: Nights) -> Ended:
     return nights.run(nights.home("clean"), nights.sample("clean"))
 
 
-# --- real input ----------------------------------------------------------------------------------------------
-
-
-@night
-def daybreak(nights: Nights) -> Ended | None:
-    if not (SHARED / "data" / "edfi_xml_daybreak").is_dir():
-        return None
-    return nights.run(nights.home("daybreak"), REAL_DISTRICTS / "daybreak" / "district.yaml", date(2011, 12, 18))
-
-
-@night
-def oea(nights: Nights) -> Ended | None:
-    if not (SHARED / "data" / "oea").is_dir():
-        return None
-    return nights.run(nights.home("oea"), REAL_DISTRICTS / "oea" / "district.yaml", date(2022, 1, 31))
-
-
 # --- a corrected file, killed and undisturbed ----------------------------------------------------------------
 
 
@@ -93,17 +81,6 @@ def _corrected_district(nights: Nights, name: str) -> Path:
     for later in (district.parent / "later").iterdir():
         shutil.copyfile(later, district.parent / "extracts" / later.name)
     return district
-
-
-@dataclass
-class Killed:
-    """A home in which a night was killed at stage after stage, and then left alone."""
-
-    ended: Ended
-    old_snapshot: str
-    stages: list[str] = field(default_factory=list)
-    #: dbt processes that outlived the night that started them.
-    orphans: list[int] = field(default_factory=list)
 
 
 @night
@@ -155,8 +132,6 @@ def killed(nights: Nights) -> Killed:
 
 def _still_running(process_ids: list[int]) -> list[int]:
     """Those that still run after more time than the kernel needs to deliver a signal."""
-    import time
-
     for _ in range(200):
         if not any(map(is_running, process_ids)):
             return []
@@ -181,16 +156,6 @@ whole = start + parquet.read()
 import io, hashlib
 print(json.dumps({"before": before, "after": after, "parquet": hashlib.sha256(whole).hexdigest()}), flush=True)
 """
-
-
-@dataclass(frozen=True)
-class Corrected:
-    """The night after a correction, with a reader at the old snapshot throughout and a second run beside it."""
-
-    ended: Ended
-    old_snapshot: str
-    reader: dict[str, Any]
-    second_run: Ended
 
 
 @night
@@ -325,8 +290,6 @@ def spoil_with_bytes(file: Path) -> None:
 
 
 def spoil_by_dropping(file: Path, column: str) -> None:
-    import csv
-
     with file.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     kept = [name for name in rows[0] if name != column]
@@ -336,4 +299,28 @@ def spoil_by_dropping(file: Path, column: str) -> None:
         writer.writerows(rows)
 
 
-__all__ = ["RECIPES", "assert_ended"]
+# --- real input ----------------------------------------------------------------------------------------------
+
+
+@night
+def daybreak(nights: Nights) -> Ended | None:
+    if not (SHARED / "data" / "edfi_xml_daybreak").is_dir():
+        return None
+    return nights.run(nights.home("daybreak"), REAL_DISTRICTS / "daybreak" / "district.yaml", date(2011, 12, 18))
+
+
+@night
+def oea(nights: Nights) -> Ended | None:
+    if not (SHARED / "data" / "oea").is_dir():
+        return None
+    return nights.run(nights.home("oea"), REAL_DISTRICTS / "oea" / "district.yaml", date(2022, 1, 31))
+
+
+# --- a district full of secrets ------------------------------------------------------------------------------
+
+
+@night
+def hand_counted(nights: Nights) -> Ended:
+    """The hand-counted district, in which a name and an id stand wherever an extract can hold them."""
+    district = hand_district.write(nights.folder / "districts" / "hand")
+    return nights.run(nights.home("hand"), district, hand_district.AS_OF)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
 import re
@@ -16,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,53 @@ def _opened(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield con
 
 
+@dataclass(frozen=True)
+class Corrected:
+    """The night after a correction, with a reader at the old snapshot throughout and a second run beside it."""
+
+    ended: Ended
+    old_snapshot: str
+    reader: dict[str, Any]
+    second_run: Ended
+
+
+@dataclass
+class Killed:
+    """A home in which a night was killed at stage after stage, and then left alone."""
+
+    ended: Ended
+    old_snapshot: str
+    stages: list[str] = field(default_factory=list)
+    #: dbt processes that outlived the night that started them.
+    orphans: list[int] = field(default_factory=list)
+
+
+class Turns:
+    """As many at a time as there are processors; of those waiting, the lowest rank goes first."""
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._waiting: list[tuple[int, int]] = []
+        self._tickets = itertools.count()
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def turn(self, rank: int) -> Iterator[None]:
+        with self._changed:
+            mine = (rank, next(self._tickets))
+            self._waiting.append(mine)
+            self._changed.wait_for(lambda: self._free > 0 and min(self._waiting) == mine)
+            self._waiting.remove(mine)
+            self._free -= 1
+            self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += 1
+                self._changed.notify_all()
+
+
 class Nights:
     """Runs the nights that the selected tests need, as many at a time as there are processors, each once."""
 
@@ -98,14 +146,20 @@ class Nights:
         self._futures: dict[str, Future[Any]] = {}
         self._guard = threading.Lock()
         self._threads = ThreadPoolExecutor(max_workers=64)  # they wait for their turn below, not for each other
-        self._turns = threading.BoundedSemaphore(os.cpu_count() or 2)
+        self._turns = Turns(os.cpu_count() or 2)
+        self._of_thread = threading.local()
         self._processes: set[subprocess.Popen[str]] = set()
 
     def begin(self, names: Iterable[str]) -> None:
         for name in names:
             with self._guard:
                 if name not in self._futures:
-                    self._futures[name] = self._threads.submit(self._recipes[name], self)
+                    self._futures[name] = self._threads.submit(self._make, name)
+
+    def _make(self, name: str) -> Any:
+        # Recipes are listed by what waits for them: the longest chain must not begin last.
+        self._of_thread.rank = list(self._recipes).index(name)
+        return self._recipes[name](self)
 
     def get(self, name: str) -> Any:
         """What the recipe of this name made, waiting for it where needed."""
@@ -120,8 +174,9 @@ class Nights:
     # --- districts and homes ---------------------------------------------------------------------------------
 
     def sample(self, name: str, plant: Iterable[str] = (), end: date = AS_OF) -> Path:
-        """A new sample district called `name`: its district.yaml."""
-        return make_sample(self.folder / "districts" / name, plant=plant, end=end)
+        """The sample district called `name`, made when it is not there: its district.yaml."""
+        out = self.folder / "districts" / name
+        return out / "district.yaml" if out.exists() else make_sample(out, plant=plant, end=end)
 
     def copy_of(self, night: Ended, name: str) -> Path:
         """A copy of a night's home: another night may go on from there."""
@@ -156,7 +211,8 @@ class Nights:
         self, home: Path, district: Path, as_of: date = AS_OF, *options: str, env: dict[str, str] | None = None
     ) -> Iterator[RunningNight]:
         """A night under way. Waits for a turn first; killed on leaving if it still runs."""
-        with self._turns, self._started(home, district, as_of, options, env) as night:
+        rank = getattr(self._of_thread, "rank", -1)  # a test's own short run waits for nobody's chain
+        with self._turns.turn(rank), self._started(home, district, as_of, options, env) as night:
             yield night
 
     def run_beside(self, home: Path, district: Path, as_of: date = AS_OF) -> Ended:

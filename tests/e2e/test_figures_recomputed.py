@@ -72,7 +72,8 @@ _UNITS = """
 -- Each unit: indicator, organization, student, day whose status counts, numerator, denominator.
 create table unit as
 with days as (
-    select student_id, school_id, count(missed) as recorded, count(*) filter (missed is not null and 2 * missed >= 1) as absent,
+    select student_id, school_id, count(missed) as recorded,
+        count(*) filter (missed is not null and 2 * missed >= 1) as absent,
         count(*) filter (missed is not null or (is_member and date <= $as_of - {settle})) as expected,
         max(date) filter (missed is not null) as last_date
     from student_day group by all
@@ -113,7 +114,8 @@ union all select 'chronic_absence_local', 'sample', student_id, last_date,
 from days_anywhere where recorded >= 10 and 10 * recorded >= 9 * expected
 union all select 'enrollment', school_id, student_id, last_date, 1, 1 from stay
 union all select 'enrollment', 'sample', student_id, max(last_date), 1, 1 from stay group by student_id
-union all select 'out_of_school_suspension', school_id, student_id, day, case when first_date is null then 0 else 1 end, 1
+union all select 'out_of_school_suspension', school_id, student_id, day,
+    case when first_date is null then 0 else 1 end, 1
 from suspended
 union all select 'out_of_school_suspension', 'sample', student_id, coalesce(min(first_date), max(day)),
     case when min(first_date) is null then 0 else 1 end, 1
@@ -155,8 +157,7 @@ def published(night: Ended, period_type: str, indicator_id: str) -> Cells:
         rows = con.execute(
             "select indicator_id, organization_id, student_group_id, numerator, denominator from indicator_by_group"
             " where period_type = ? and indicator_id = ? and denominator is not null"
-            " and (student_group_id = 'all' or student_group_id like 'sex:%' or student_group_id like 'race_ethnicity:%')"
-            " and not student_group_id like '%+%'",
+            " and regexp_matches(student_group_id, '^(all|sex:[a-z_]+|race_ethnicity:[a-z_]+)$')",
             [period_type, indicator_id],
         ).fetchall()
     return {(indicator, organization, group): (x, n) for indicator, organization, group, x, n in rows}
@@ -221,7 +222,8 @@ def test_schools_are_what_was_planted(clean: Ended) -> None:
     with clean.restricted() as con:
         rows = con.execute(
             "select organization_id, indicator_id, numerator from indicator_by_group where student_group_id = 'all'"
-            " and period_type = 'year' and indicator_id in ('chronic_absence', 'enrollment') and organization_id <> 'sample'"
+            " and period_type = 'year' and indicator_id in ('chronic_absence', 'enrollment')"
+            " and organization_id <> 'sample'"
         ).fetchall()
     found = {(school, indicator): value for school, indicator, value in rows}
     schools = truth["realised_by_school"]["2026"]

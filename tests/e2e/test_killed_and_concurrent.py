@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Corrected, Killed
-from nights import Ended, assert_ended, assert_readers_see, is_linux, parquet_hashes
+from nights import Corrected, Ended, Killed, assert_ended, assert_readers_see, is_linux, parquet_hashes
 
 from pipelines import snapshots
 

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import duckdb
 import pytest
-from conftest import Corrected
-from nights import AS_OF, Ended, assert_ended, assert_readers_see, differing, failed_checks, faults_of, figures
+from nights import (
+    AS_OF,
+    Corrected,
+    Ended,
+    assert_ended,
+    assert_readers_see,
+    differing,
+    failed_checks,
+    faults_of,
+    figures,
+)
 
 pytestmark = pytest.mark.e2e
 
 ATTENDANCE = "indicator_id in ('attendance_rate', 'chronic_absence', 'chronic_absence_local')"
-AT_SCHOOLS = "organization_id <> 'sample'"
 
 
 # --- a school stops sending attendance -----------------------------------------------------------------------
@@ -46,7 +54,8 @@ def test_the_district_says_how_much_of_it_is_covered(clean: Ended, stopped_schoo
     with stopped_school.restricted() as con:
         reliable, everyone = con.execute(
             "select sum(students) filter (organization_id <> ?), sum(students) from indicator_by_group"
-            f" where indicator_id = 'enrollment' and period_type = 'year' and student_group_id = 'all' and {AT_SCHOOLS}",
+            " where indicator_id = 'enrollment' and period_type = 'year' and student_group_id = 'all'"
+            " and organization_id <> 'sample'",
             [school],
         ).fetchall()[0]
         covered = con.execute(

@@ -129,8 +129,8 @@ def test_every_group_has_its_row(clean: Ended) -> None:
     """organizations x indicators x periods x groups, `unknown` and `unmapped` included: nobody silently missing."""
     with clean.restricted() as con:
         expected = con.execute(
-            "select (select count(*) from dim_student_group), count(distinct (organization_id, indicator_id, school_year,"
-            " period_type)) from indicator_by_group"
+            "select (select count(*) from dim_student_group),"
+            " count(distinct (organization_id, indicator_id, school_year, period_type)) from indicator_by_group"
         ).fetchall()[0]
         rows = con.execute("select count(*) from indicator_by_group").fetchall()[0][0]
     assert rows == expected[0] * expected[1]
@@ -147,7 +147,8 @@ def test_a_public_figure_is_the_restricted_one_or_none(clean: Ended) -> None:
             con.execute(f"attach '{folder.format(clean.home, zone, clean.snapshot_id)}' as {zone} (read_only)")
         for column in ("numerator", "denominator", "students", "rate"):
             altered = con.execute(
-                f"select count(*) from published.indicator_by_group p join restricted.indicator_by_group r using ({key})"
+                "select count(*) from published.indicator_by_group p"
+                f" join restricted.indicator_by_group r using ({key})"
                 f" where p.{column} is not null and p.{column} is distinct from r.{column}"
             ).fetchone()
             assert altered == (0,), column

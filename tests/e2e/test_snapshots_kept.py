@@ -7,8 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import Corrected
-from nights import Ended, Nights, assert_readers_see, figures
+from nights import Corrected, Ended, Nights, assert_readers_see, figures
 
 from pipelines import snapshots
 

@@ -98,6 +98,11 @@ def test_several_values_in_a_cell_are_joined_by_bars() -> None:
     assert [row["races"] for row in found] == ["white|black", "", ""]
 
 
+def shape(text: str) -> str:
+    """A refused cell as quarantine shows it: nothing of a misplaced name or id is left."""
+    return "".join("a" if c.isalpha() else "9" if c.isdigit() else c for c in text)[:20]
+
+
 @pytest.mark.parametrize(
     ("text", "formats", "iso", "reason"),
     [
@@ -122,7 +127,7 @@ def test_dates(text: str, formats: list[str], iso: str | None, reason: str | Non
     if reason is None:
         assert row["date"] == iso
     else:
-        assert (row["at"], row["shown"]) == ("date", text)
+        assert (row["at"], row["shown"]) == ("date", shape(text))
 
 
 def test_a_column_may_have_its_own_date_formats() -> None:
@@ -153,7 +158,7 @@ def test_numbers_and_booleans(entity: str, column: str, good: list[str], bad: li
     entity_map = {"columns": {column: "value"}, "constants": required}
     found = judge([{"value": value} for value in (*good, *bad)], entity, entity_map)
     assert [row["reason"] for row in found] == [None] * len(good) + [reason] * len(bad)
-    assert [row["shown"] for row in found] == [None] * len(good) + bad
+    assert [row["shown"] for row in found] == [None] * len(good) + [shape(value) for value in bad]
 
 
 def test_booleans_and_whole_numbers_are_written_one_way() -> None:
@@ -178,7 +183,7 @@ def test_a_row_is_refused_for_its_first_problem_and_an_identifying_value_is_not_
     rows = [mark(sid="", day="never"), mark(day="never", code="")]
     first, second = judge(rows, "attendance_event", {"columns": ATTENDANCE})
     assert (first["reason"], first["at"], first["shown"]) == ("required_value_missing", "student_id", None)
-    assert (second["reason"], second["at"], second["shown"]) == ("unreadable_date", "date", "never")
+    assert (second["reason"], second["at"], second["shown"]) == ("unreadable_date", "date", "aaaaa")
 
 
 def test_an_answer_to_an_anonymous_survey_may_carry_no_student() -> None:

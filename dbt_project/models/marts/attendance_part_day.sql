@@ -1,12 +1,13 @@
 -- Days that a student shares between schools, one row a student and day: half a day here and half a day there are one
 -- day, recorded when any part was, and absent when half or more of the recorded parts was missed.
 with
-    unreliable as ({{ unreliable_schools("attendance") }}),
     part as (
         select day.*, day.status in ('present', 'tardy', 'absent') as is_recorded
         from {{ ref("fct_student_daily_attendance") }} as day
         left join
-            unreliable on day.school_id = unreliable.organization_id and unreliable.school_year in (0, day.school_year)
+            (select organization_id, school_year from {{ ref("unreliable_school") }} where domain = 'attendance') as unreliable
+            on day.school_id = unreliable.organization_id
+            and day.school_year = unreliable.school_year
         where day.is_session and day.day_share < 1 and unreliable.organization_id is null
     )
 select

@@ -50,7 +50,9 @@ with
             and day.date = covered.date
         group by day.student_key, day.school_id, school_year, profile_id, is_year_to_date
     ),
-    unreliable as ({{ unreliable_schools("attendance") }})
+    unreliable as (
+        select organization_id, school_year from {{ ref("unreliable_school") }} where domain = 'attendance'
+    )
 {% for period_type in ["year", "year_to_date"] %}
     select
         part.student_key,
@@ -71,7 +73,9 @@ with
         max(case when unreliable.organization_id is null then 1 else 0 end) = 1 as is_reliable
     from part
     left join
-        unreliable on part.school_id = unreliable.organization_id and unreliable.school_year in (0, part.school_year)
+        unreliable
+        on part.school_id = unreliable.organization_id
+        and part.school_year = unreliable.school_year
     {% if period_type == "year_to_date" %} where part.is_year_to_date {% endif %}
     group by part.student_key, part.school_id, part.school_year, part.profile_id {{ "union all" if not loop.last }}
 {% endfor %}

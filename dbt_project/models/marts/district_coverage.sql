@@ -1,12 +1,6 @@
 -- Share of each group's students (a student and school counted together) at schools whose data is relied on.
 with
     domain_list as (select distinct domain from {{ ref("indicator") }}),
-    unreliable as (
-        {% for domain in ["attendance", "discipline", "enrollment", "survey"] %}
-            select '{{ domain }}' as domain, organization_id, school_year
-            from ({{ unreliable_schools(domain) }}) as withheld {{ "union all" if not loop.last }}
-        {% endfor %}
-    ),
     school_cell as (
         select cell.organization_id, cell.school_year, cell.period_type, cell.student_group_id, cell.students
         from {{ ref("indicator_cell") }} as cell
@@ -23,8 +17,8 @@ select
 from school_cell
 cross join domain_list
 left join
-    unreliable
+    {{ ref("unreliable_school") }} as unreliable
     on domain_list.domain = unreliable.domain
     and school_cell.organization_id = unreliable.organization_id
-    and unreliable.school_year in (0, school_cell.school_year)
+    and school_cell.school_year = unreliable.school_year
 group by domain_list.domain, school_cell.school_year, school_cell.period_type, school_cell.student_group_id

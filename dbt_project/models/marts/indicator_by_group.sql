@@ -1,12 +1,6 @@
 -- Every organization, indicator, period and group has a row, with numbers or with the reason why there are none.
 -- Before disclosure control: restricted, not for release.
 with
-    unreliable as (
-        {% for domain in ["attendance", "discipline", "enrollment", "survey"] %}
-            select '{{ domain }}' as domain, organization_id, school_year
-            from ({{ unreliable_schools(domain) }}) as withheld {{ "union all" if not loop.last }}
-        {% endfor %}
-    ),
     frame as (
         select
             period.organization_id,
@@ -39,10 +33,10 @@ with
             on indicator.entity = collected.entity
             and period.school_year = collected.school_year
         left join
-            unreliable
+            {{ ref("unreliable_school") }} as unreliable
             on indicator.domain = unreliable.domain
             and period.organization_id = unreliable.organization_id
-            and unreliable.school_year in (0, period.school_year)
+            and period.school_year = unreliable.school_year
     ),
     counted as (
         select
@@ -70,8 +64,7 @@ with
             and frame.student_group_id = cell.student_group_id
         left join
             {{ ref("district_coverage") }} as coverage
-            on frame.is_district
-            and frame.domain = coverage.domain
+            on case when frame.is_district then frame.domain end = coverage.domain
             and frame.school_year = coverage.school_year
             and frame.period_type = coverage.period_type
             and frame.student_group_id = coverage.student_group_id

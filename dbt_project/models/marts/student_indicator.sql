@@ -40,6 +40,6 @@ from every_indicator as measured
 cross join nobody
 left join
     {{ ref("dim_student_history") }} as history
-    on measured.profile_id is null
-    and measured.student_key = history.student_key
+    -- An equality of one side each: another condition beside it would be planned as a nested loop.
+    on case when measured.profile_id is null then measured.student_key end = history.student_key
     and measured.status_date between history.valid_from and history.valid_to

@@ -3,12 +3,6 @@
 -- A count has no event: there the latest status speaks.
 with
     indicator as (select indicator_id, unit, domain from {{ ref("indicator") }}),
-    unreliable as (
-        {% for domain in ["attendance", "discipline", "enrollment", "survey"] %}
-            select '{{ domain }}' as domain, organization_id, school_year
-            from ({{ unreliable_schools(domain) }}) as withheld {{ "union all" if not loop.last }}
-        {% endfor %}
-    ),
     counted as (
         select
             measured.*,
@@ -21,10 +15,10 @@ with
         inner join indicator on measured.indicator_id = indicator.indicator_id
         cross join {{ source("control", "run_context") }} as context
         left join
-            unreliable
+            {{ ref("unreliable_school") }} as unreliable
             on indicator.domain = unreliable.domain
             and measured.organization_id = unreliable.organization_id
-            and unreliable.school_year in (0, measured.school_year)
+            and measured.school_year = unreliable.school_year
         where measured.denominator > 0
     ),
     once as (
