@@ -9,11 +9,11 @@ run: ## install, make a sample district, run the nightly job (or on DISTRICT=pat
 	@$(PYTHON) -m pipelines $(if $(DISTRICT),--district $(DISTRICT))
 
 test: install-dev ## everything: seconds first, whole nights last
-	$(BIN)/python -m pytest tests/unit tests/property tests/checks tests/dbt
-	$(BIN)/python -m pytest tests/e2e
+	$(BIN)/python -m pytest -m "not e2e"
+	$(BIN)/python -m pytest -m e2e
 
 test-fast: install-dev ## without whole nights
-	$(BIN)/python -m pytest tests/unit tests/property tests/checks
+	$(BIN)/python -m pytest tests/unit tests/property tests/checks -m "not e2e"
 
 lint: install-dev ## format, lint, types, SQL format
 	$(BIN)/ruff format --check .

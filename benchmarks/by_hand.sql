@@ -190,15 +190,6 @@ left join status
 -- Days added up, for each student, school, span and part of the year.
 create table days as
 with
-    -- A member without a mark who was marked at another school on that day did not vanish.
-    elsewhere as (
-        select distinct missing.student_id, missing.school_id, missing.date
-        from attendance as missing
-        inner join attendance as marked using (student_id, date)
-        where missing.status in ('not_taken', 'unknown') and missing.is_session
-        and marked.status in ('present', 'tardy', 'absent') and marked.is_session
-        and missing.school_id <> marked.school_id
-    ),
     part as (
         select
             student_id,
@@ -209,25 +200,61 @@ with
             count(*) filter (is_recorded) as recorded,
             count(*) filter (is_recorded and 2 * fraction_absent >= 1) as absent,
             count(*) filter (is_recorded or (is_enrolled and is_settled)) as expected,
-            count(*) filter (is_elsewhere and is_enrolled and is_settled) as elsewhere,
             sum(day_share * (1 - fraction_absent)) filter (is_recorded) as attended,
             sum(day_share) filter (is_recorded) as possible,
             max(date) filter (is_recorded) as last_day
-        from (
-            select
-                attendance.*,
-                status in ('present', 'tardy', 'absent') as is_recorded,
-                elsewhere.date is not null as is_elsewhere
-            from attendance
-            left join elsewhere using (student_id, school_id, date)
-            where is_session
-        )
+        from (select *, status in ('present', 'tardy', 'absent') as is_recorded from attendance where is_session)
         group by all
     )
 select period_type, part.*
 from part
 cross join (values ('year'), ('year_to_date')) as period (period_type)
 where period_type = 'year' or is_year_to_date;
+
+-- The same for the few with days at several schools, each day once: recorded where any school recorded it, absent
+-- when half or more of what was recorded was missed.
+create table days_once as
+with
+    at_several as (
+        select student_id from days group by student_id having min(school_id) <> max(school_id)
+    ),
+    student_day as (
+        select
+            student_id,
+            school_year,
+            period_type,
+            date,
+            bool_or(is_recorded) as is_recorded,
+            bool_or(is_recorded or (is_enrolled and is_settled)) as is_expected,
+            2 * sum(day_share * fraction_absent) filter (is_recorded) >= sum(day_share) filter (is_recorded) as is_absent
+        from (select *, status in ('present', 'tardy', 'absent') as is_recorded from attendance where is_session)
+        semi join at_several using (student_id)
+        cross join (values ('year'), ('year_to_date')) as period (period_type)
+        where period_type = 'year' or is_year_to_date
+        group by all
+    )
+select
+    student_id,
+    school_year,
+    period_type,
+    count(*) filter (is_recorded) as recorded,
+    count(*) filter (is_absent) as absent,
+    count(*) filter (is_expected) as expected,
+    max(date) filter (is_recorded) as last_day
+from student_day
+group by all
+union all by name
+select
+    student_id,
+    school_year,
+    period_type,
+    sum(recorded) as recorded,
+    sum(absent) as absent,
+    sum(expected) as expected,
+    max(last_day) as last_day
+from days
+anti join at_several using (student_id)
+group by all;
 
 create table enrolled as
 select
@@ -273,10 +300,8 @@ with
         -- Each student once, over all schools: district only.
         select
             'chronic_absence_local' as indicator_id, 'sample' as organization_id, student_id, school_year, period_type,
-            sum(recorded) as recorded, sum(absent) as absent, sum(expected - elsewhere) as expected,
-            max(last_day) as status_day
-        from days
-        group by all
+            recorded, absent, expected, last_day as status_day
+        from days_once
     ),
     suspension as (
         select

@@ -570,7 +570,8 @@ def _same_students_pairs(nested_group: str | None) -> str:
             JOIN dc_state AS p ON p.cell = n.outer_cell
             JOIN dc_state AS q ON q.cell = n.inner_cell
             JOIN dc_cell AS i ON i.cell = n.inner_cell
-            WHERE p.s = q.s
+            -- A difference, not an equality: the planner would join every two cells of equal counts first.
+            WHERE p.s - q.s = 0
     """
 
 

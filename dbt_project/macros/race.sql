@@ -7,7 +7,7 @@
     case
         when hispanic_latino = 'yes' or is_hispanic_race
         then 'hispanic'
-        when hispanic_latino = 'unmapped' and races_named = 0 and not is_two_or_more
+        when hispanic_latino = 'unmapped'
         then 'unmapped'
         else {{ race_reported() }}
     end

@@ -100,9 +100,7 @@ def killed(nights: Nights) -> Killed:
         return any("OK created" in log.read_text(encoding="utf-8", errors="ignore") for log in logs[-1:])
 
     def is_half_written() -> bool:
-        return any((home / "restricted").glob(".tmp-*"))
-
-    def is_restricted_only() -> bool:
+        """restricted/ is whole, published/ is not."""
         return any((home / "published").glob(".tmp-*"))
 
     places: list[tuple[str, Callable[[], bool] | None]] = [
@@ -112,7 +110,6 @@ def killed(nights: Nights) -> Killed:
         ("marts", None),
         ("disclosure", None),
         ("publish", is_half_written),
-        ("publish", is_restricted_only),
     ]
     for stage, then in places:
         with nights.running(home, district, NEXT_DAY) as process:

@@ -1,9 +1,10 @@
 """A district small enough to count by hand, in files full of what must never be seen again.
 
 Two schools, 40 students, 20 session days in January 2026. Each student's id holds SECRET_ID, each name is
-SECRET_NAME, and both stand wherever a careless extract puts them: in columns that no map names, in rows with
-too many or too few cells. MISPLACED is a name in a column of dates, as after a shifted cell. OPEN_TEXT stands in mapped columns that hold codes and short texts: by contract these
-go as far as `restricted/`, and never to a log, an event, an artifact, a message or a public table.
+SECRET_NAME, and both stand wherever a careless extract puts them: in columns that no map names, in rows with too
+many or too few cells. MISPLACED is a name in a column of dates, as after a shifted cell. OPEN_TEXT stands in mapped
+columns that hold codes and short texts: by contract these go as far as `restricted/`, and never to a log, an event,
+an artifact, a message or a public table.
 """
 
 from __future__ import annotations
@@ -225,7 +226,7 @@ def write(folder: Path) -> Path:
             for n in range(1, 4)
         ],
         [
-            [f"{SECRET_ID}-a4", f"{SECRET_ID}-i5", student(30), "north", "2026-01-13", OPEN_TEXT, "1"],
+            [f"{SECRET_ID}-a4", f"{SECRET_ID}-i5", student(10), "south", "2026-01-13", OPEN_TEXT, "1"],
             [f"{SECRET_ID}-a5", f"{SECRET_ID}-i5", student(30), "north", "2026-01-13", "other", OPEN_TEXT],
             [f"{SECRET_ID}-a6", f"{SECRET_ID}-i5", student(30), "north", MISPLACED, "other", "1"],
         ],

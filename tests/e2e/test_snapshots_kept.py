@@ -124,7 +124,7 @@ def test_explain_leads_back_to_definition_and_files(nights: Nights, clean: Ended
             " and indicator_id = 'chronic_absence_local' and period_type = 'year_to_date' order by 1 limit 1"
         ).fetchall()[0][0]
     assert shown in whole
-    assert "attendance_daily" in whole
+    assert "attendance_daily" in explain("attendance_rate", "--restricted")
     with clean.restricted() as con:
         secret = con.execute(
             "select printf('%d of %d', numerator, denominator) from indicator_by_group where organization_id = 'sample'"

@@ -19,8 +19,10 @@ with
             case
                 when event.category in ('absent', 'absent_excused', 'absent_unexcused', 'absent_suspension')
                 then coalesce(event.fraction_absent, 1)
-                when event.category in ('present', 'tardy', 'partial')
+                when event.category in ('present', 'tardy')
                 then coalesce(event.fraction_absent, 0)
+                when event.category = 'partial'
+                then event.fraction_absent
             end as fraction_absent,
             case
                 event.category

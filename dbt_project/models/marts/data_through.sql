@@ -22,7 +22,7 @@ select
     period.period_type,
     case
         when domain_list.domain = 'attendance'
-        then case when recorded.last_day < period.period_end then recorded.last_day else period.period_end end
+        then case when recorded.last_day > period.period_end then period.period_end else recorded.last_day end
         when context.as_of < period.period_end
         then context.as_of
         else period.period_end

@@ -2,28 +2,15 @@
 -- then spread to groups; the few with several statuses are spread one by one, so that each counts once in a group.
 -- The sums of squares and products serve the student-clustered interval of day and answer rates.
 with
-    status as (
-        select
-            indicator_id,
-            organization_id,
-            school_year,
-            period_type,
-            student_key,
-            profile_id,
-            sum(numerator) as numerator,
-            sum(denominator) as denominator
-        from {{ ref("student_indicator_organization") }}
-        group by indicator_id, organization_id, school_year, period_type, student_key, profile_id
-    ),
     changed as (
         select indicator_id, organization_id, school_year, period_type, student_key
-        from status
+        from {{ ref("student_indicator_organization") }}
         group by indicator_id, organization_id, school_year, period_type, student_key
         having count(*) > 1
     ),
     marked as (
         select status.*, changed.student_key is not null as is_changed
-        from status
+        from {{ ref("student_indicator_organization") }} as status
         left join
             changed
             on status.indicator_id = changed.indicator_id

@@ -39,9 +39,18 @@ select indicator_id, organization_id, school_year, period_type, student_key, pro
 from counted
 where is_reliable
 union all
-select indicator_id, district_id, school_year, period_type, student_key, profile_id, numerator, denominator
+select
+    indicator_id,
+    district_id,
+    school_year,
+    period_type,
+    student_key,
+    profile_id,
+    cast(sum(numerator) as decimal(18, 4)),
+    cast(sum(denominator) as decimal(18, 4))
 from counted
 where is_reliable and not is_district and unit not in ('student', 'count')
+group by indicator_id, district_id, school_year, period_type, student_key, profile_id
 union all
 select indicator_id, district_id, school_year, period_type, student_key, profile_id, numerator, denominator
 from once

@@ -2,8 +2,7 @@
 select distinct verdict.domain, verdict.organization_id, year.school_year
 from {{ source("gate", "gate_verdict") }} as verdict
 inner join
-    (select distinct school_year from {{ ref("session_day") }}) as year
-    on verdict.school_year in (0, year.school_year)
+    (select distinct school_year from {{ ref("session_day") }}) as year on verdict.school_year in (0, year.school_year)
 where
     verdict.scope = 'school'
     and verdict.severity = 'critical'

@@ -11,9 +11,7 @@ select
     and missing_rows = 'active_only'
     and delivery_no < newest_delivery_no as is_exit_inferred,
     coalesce(grade_meaning.meaning, 'unknown') as grade,
-    case
-        when coalesce(enrollment_type, '') = '' then 'home' else coalesce(type_meaning.meaning, 'home')
-    end as enrollment_type,
+    case when coalesce(enrollment_type, '') = '' then 'home' else type_meaning.meaning end as enrollment_type,
     cast(coalesce(try_cast(nullif(share_of_day, '') as decimal(9, 4)), 1) as decimal(9, 4)) as share_of_day,
     nullif(responsible_school_id, '') as responsible_school_id
 from {{ ref("stg_student_school_enrollment__judged") }} as spell

@@ -28,6 +28,8 @@ with
 select
     account.source_id,
     account.entity,
+    account.file_id,
+    cast(account.delivery_no as bigint) as delivery_no,
     cast(account.rows_read as bigint) as rows_read,
     cast(
         account.rows_read

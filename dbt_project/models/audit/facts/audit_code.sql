@@ -11,6 +11,10 @@
     ("discipline_incident", "behavior", "behavior", "behavior"),
     ("discipline_incident_student", "participation", "participation", "participation"),
     ("discipline_action", "action", "discipline_action", "action"),
+    ("school", "level", "school_level", "level"),
+    ("student_school_enrollment", "enrollment_type", "enrollment_type", "enrollment_type"),
+    ("discipline_incident_student", "behavior", "behavior", "behavior"),
+    ("survey", "universe", "survey_universe", "universe"),
     ("survey_response", "answer", "survey_answer", "answer"),
     ("calendar_date", "calendar_event", "calendar_event", "calendar_event"),
 ] %}

@@ -1,4 +1,5 @@
--- Discipline actions by school and year, for the gate: those whose code no crosswalk knows count as no removal of any kind.
+-- Discipline actions by school and year, for the gate: those whose code no crosswalk knows count as no removal of any
+-- kind.
 with
     counted as (
         select

@@ -7,9 +7,9 @@
         context.district_id as organization_id,
         school_year,
         period_type,
-        recorded_days - part_recorded_days as recorded_days,
-        absent_days - part_absent_days as absent_days,
-        expected_days - part_expected_days - covered_elsewhere_days as expected_days,
+        recorded_days - shared_recorded_days as recorded_days,
+        absent_days - shared_absent_days as absent_days,
+        expected_days - shared_expected_days as expected_days,
         last_day
     from {{ ref("attendance_summary") }}
     cross join {{ source("control", "run_context") }} as context
@@ -25,7 +25,7 @@
             absent_days,
             expected_days,
             case when recorded_days > 0 then date end
-        from {{ ref("attendance_part_day") }}
+        from {{ ref("attendance_shared_day") }}
         cross join {{ source("control", "run_context") }} as context
         {% if period_type == "year_to_date" %} where is_year_to_date {% endif %}
     {% endfor %}
