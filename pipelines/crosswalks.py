@@ -24,6 +24,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipelines.contract import CROSSWALK_VALUES
+from pipelines.yaml_document import Problem
 
 #: The default code tables.
 CODES = Path(__file__).parent / "codes"
@@ -61,16 +62,6 @@ class CodeRow:
             None if self.calendar_id == _ALL else self.calendar_id,
             self.school_year or None,
         )
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something in a crosswalk file that has to be corrected before a run. line: 1 is the header."""
-
-    path: Path
-    line: int
-    message: str
-    remedy: str
 
 
 @dataclass(frozen=True)
@@ -140,7 +131,7 @@ def _district_rows(path: Path, problems: list[Problem]) -> Iterator[_Read]:
             year = str(_ALL_YEARS)
         if year != str(_ALL_YEARS) and not (year.isascii() and year.isdigit() and len(year) == 4):
             problems.append(
-                Problem(
+                _problem(
                     path,
                     line,
                     "The school year is not a year.",
@@ -157,6 +148,10 @@ def _district_rows(path: Path, problems: list[Problem]) -> Iterator[_Read]:
         yield _Read(row, path, line)
 
 
+def _problem(path: Path, line: int, message: str, remedy: str) -> Problem:
+    return Problem(line, "", message, remedy, path)
+
+
 def _folded(code: str) -> str:
     return code.strip().lower()
 
@@ -165,11 +160,11 @@ def _is_known(crosswalk: str, value: str, path: Path, line: int, problems: list[
     allowed = CROSSWALK_VALUES.get(crosswalk)
     if allowed is None:
         names = ", ".join(CROSSWALK_VALUES)
-        problems.append(Problem(path, line, "There is no crosswalk of this name.", f"Use one of: {names}."))
+        problems.append(_problem(path, line, "There is no crosswalk of this name.", f"Use one of: {names}."))
         return False
     if value not in allowed:
         message = f"The crosswalk {crosswalk} has no such value."
-        problems.append(Problem(path, line, message, f"Use one of: {', '.join(allowed)}."))
+        problems.append(_problem(path, line, message, f"Use one of: {', '.join(allowed)}."))
         return False
     return True
 
@@ -181,10 +176,10 @@ def _cells(
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError:
-        problems.append(Problem(path, 1, "The file cannot be read.", "Check that it is a file and may be read."))
+        problems.append(_problem(path, 1, "The file cannot be read.", "Check that it is a file and may be read."))
         return
     except UnicodeDecodeError:
-        problems.append(Problem(path, 1, "The file is not UTF-8.", "Save it as CSV UTF-8."))
+        problems.append(_problem(path, 1, "The file is not UTF-8.", "Save it as CSV UTF-8."))
         return
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     header: list[str] | None = None
@@ -200,14 +195,16 @@ def _cells(
             elif len(cells) != len(header):
                 message = f"The row has {len(cells)} cells, the header {len(header)}."
                 remedy = "Put a cell that holds a comma in double quotes, and give every row all columns."
-                problems.append(Problem(path, reader.line_num, message, remedy))
+                problems.append(_problem(path, reader.line_num, message, remedy))
             else:
                 yield reader.line_num, dict(zip(header, (cell.strip() for cell in cells), strict=True))
     except csv.Error:
-        problems.append(Problem(path, reader.line_num, "The row is not CSV.", "Close the double quotes that it opens."))
+        problems.append(
+            _problem(path, reader.line_num, "The row is not CSV.", "Close the double quotes that it opens.")
+        )
         return
     if header is None:
-        problems.append(Problem(path, 1, "The file is empty.", f"Give it the columns {', '.join(required)}."))
+        problems.append(_problem(path, 1, "The file is empty.", f"Give it the columns {', '.join(required)}."))
 
 
 def _header_problem(
@@ -218,11 +215,11 @@ def _header_problem(
     allowed = ", ".join(required) + (f", and if needed {', '.join(optional)}" if optional else "")
     remedy = f"The columns are {allowed}; each once."
     if missing:
-        return Problem(path, line, f"The column {missing[0]} is missing.", remedy)
+        return _problem(path, line, f"The column {missing[0]} is missing.", remedy)
     if unknown:
-        return Problem(path, line, f"Column {unknown[0]} has a name that is not known here.", remedy)
+        return _problem(path, line, f"Column {unknown[0]} has a name that is not known here.", remedy)
     if len(set(header)) < len(header):
-        return Problem(path, line, "Two columns have the same name.", remedy)
+        return _problem(path, line, "Two columns have the same name.", remedy)
     return None
 
 
@@ -259,7 +256,7 @@ def _overlap(
 
 def _disagreement(later: _Read, earlier: _Read) -> Problem:
     where = f"line {earlier.line}" if earlier.path == later.path else f"{earlier.path.name}, line {earlier.line}"
-    return Problem(
+    return _problem(
         later.path,
         later.line,
         f"The row gives another value than {where}, and neither is the more specific.",

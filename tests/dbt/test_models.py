@@ -72,7 +72,7 @@ MAY_READ = {
 ENGINE_ONLY = {
     "qualify": r"\bqualify\b",
     "exclude": r"\bexclude\s*\(",
-    "replace in a star": r"\*\s*replace\s*\(",
+    "replace in a star": r"[*)]\s*replace\s*\(",
     "columns()": r"\bcolumns\s*\(",
     "double-colon cast": r"::",
     "group by all": r"\bgroup\s+by\s+all\b",

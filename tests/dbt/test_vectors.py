@@ -1,7 +1,7 @@
 """The macros that carry a published definition, against the vectors of those who published it.
 
 The macros' own text is rendered and run in the engine; nothing is computed a second time here. Vectors lie beside
-the checkout, in ../shared; without them these tests say so and are skipped.
+the checkout, in ../shared; without them the tests marked `published` say so and are skipped.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .conftest import Warehouse
 
 VECTORS = ROOT.parent / "shared" / "vectors"
 
-pytestmark = pytest.mark.skipif(not VECTORS.is_dir(), reason=f"no published vectors in {VECTORS}")
+published = pytest.mark.skipif(not VECTORS.is_dir(), reason=f"no published vectors in {VECTORS}")
 
 
 def rows(name: str) -> list[dict[str, str]]:
@@ -97,6 +97,7 @@ def roll_up(con: duckdb.DuckDBPyConnection, hispanic: str, races: str) -> str:
     return str(found[0])
 
 
+@published
 @pytest.mark.parametrize("vector", rows("race_rollup.csv"), ids=lambda vector: f"scenario {vector['scenario']}")
 def test_federal_race_roll_up(vector: dict[str, str], con: duckdb.DuckDBPyConnection) -> None:
     assert roll_up(con, vector["hispanic"], vector["races"]) == FEDERAL[vector["expected"]]
@@ -107,6 +108,7 @@ def test_federal_race_roll_up(vector: dict[str, str], con: duckdb.DuckDBPyConnec
 BOUNDARIES = "derived/chronic_absence_boundaries.csv"
 
 
+@published
 @pytest.mark.parametrize(
     "vector", rows(BOUNDARIES), ids=lambda vector: f"{vector['absent_days']} of {vector['enrolled_days']}"
 )
@@ -136,11 +138,13 @@ def decimals(text: str) -> int:
     return len(text.partition(".")[2])
 
 
+@published
 def test_wilson_vectors_are_there_at_the_level_that_is_published() -> None:
     assert len(WILSON) >= 12
     assert {float(vector["level"]) for vector in WILSON} == {0.95}
 
 
+@published
 @pytest.mark.parametrize("vector", WILSON, ids=lambda vector: f"{vector['x']} of {vector['n']}")
 def test_wilson_interval(vector: dict[str, str], con: duckdb.DuckDBPyConnection) -> None:
     low, high = MACROS.wilson_bound("x", "n", "-"), MACROS.wilson_bound("x", "n", "+")
@@ -224,6 +228,7 @@ ATTENDANCE = {
 }
 
 
+@published
 @pytest.mark.parametrize(
     "vector", [v for v in rows("attendance_rate.csv") if v["case"] in ATTENDANCE], ids=lambda v: v["case"]
 )
@@ -242,9 +247,9 @@ def test_attendance_rate(vector: dict[str, str], warehouse: Warehouse, tmp_path:
             con.execute(
                 "insert into core.fct_student_daily_attendance by name "
                 "select ? as student_key, 'A' as school_id, 2026 as school_year, "
-                "date '2025-09-01' + i::integer as date, case when i < ? then 'present' else 'absent' end as status, case when i < ? then 0 else 1 end as "
-                "fraction_absent, 1 as day_share, true as is_enrolled, true as is_session, true as is_settled, "
-                "false as is_year_to_date, 1 as profile_id from range(0, ?) r(i)",
+                "date '2025-09-01' + i::integer as date, case when i < ? then 'present' else 'absent' end as status, "
+                "case when i < ? then 0 else 1 end as fraction_absent, 1 as day_share, true as is_enrolled, "
+                "true as is_session, true as is_settled, false as is_year_to_date, 1 as profile_id from range(0, ?) r(i)",
                 [key, came, came, came + missed],
             )
         for model in ("attendance_summary", "indicators/ind_attendance_rate"):
