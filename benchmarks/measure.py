@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import threading
 import time
@@ -22,9 +23,11 @@ class CommandFailed(Exception):
 
 @dataclass(frozen=True)
 class Cost:
-    """wall: seconds; memory: peak bytes resident, added up over the tree (shared pages count for each process)."""
+    """wall: seconds; cpu: seconds that processors worked for it, which other work on the machine changes little;
+    memory: peak bytes resident, added up over the tree (shared pages count for each process)."""
 
     wall: float
+    cpu: float
     memory: int
     output: str
 
@@ -34,6 +37,7 @@ def measure(command: Sequence[str], folder: Path, log: Path, environment: Mappin
 
     Raises CommandFailed when it does not end with 0.
     """
+    worked = _worked_by_children()
     with log.open("w", encoding="utf-8") as written:
         began = time.monotonic()
         child = subprocess.Popen(
@@ -55,7 +59,13 @@ def measure(command: Sequence[str], folder: Path, log: Path, environment: Mappin
     output = log.read_text(encoding="utf-8", errors="replace")
     if code:
         raise CommandFailed(f"{' '.join(command)} ended with {code}:\n" + "\n".join(output.splitlines()[-20:]))
-    return Cost(wall, peak, output)
+    return Cost(wall, _worked_by_children() - worked, peak, output)
+
+
+def _worked_by_children() -> float:
+    """Processor seconds of all ended children and of those that they waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 class _Watch:

@@ -127,26 +127,19 @@ def _processor() -> str:
 
 
 def comparison(sizes: Sequence[Measured]) -> str:
-    """The night beside the script, as a Markdown table."""
+    """The night beside the script, as a Markdown table of medians and of their ratios."""
+    shared = ["students", "attendance rows", "equal figures", "runs"]
+    head = [f"{what}: {who}" for what in ("wall", "CPU", "peak memory") for who in ("night", "by hand", "ratio")]
     rows = []
     for size in sizes:
-        night, hand = _median_cost([run.night for run in size.runs]), _median_cost([run.by_hand for run in size.runs])
-        rows.append(
-            [
-                f"{size.students:,}",
-                f"{size.days:,}",
-                f"{size.runs[0].figures:,}",
-                str(len(size.runs)),
-                f"{night[0]:.1f} s",
-                f"{hand[0]:.1f} s",
-                f"{night[0] / hand[0]:.1f}",
-                f"{night[1] / 2**20:,.0f} MiB",
-                f"{hand[1] / 2**20:,.0f} MiB",
-                f"{night[1] / hand[1]:.1f}",
-            ]
-        )
-    shared = ["students", "attendance rows", "equal figures", "runs"]
-    return _table([*shared, "night", "by hand", "ratio", "night, peak", "by hand, peak", "ratio"], rows)
+        cells = [f"{size.students:,}", f"{size.days:,}", f"{size.runs[0].figures:,}", str(len(size.runs))]
+        night = _median_cost([run.night for run in size.runs])
+        by_hand = _median_cost([run.by_hand for run in size.runs])
+        for mine, other, unit in zip(night, by_hand, ("s", "s", "MiB"), strict=True):
+            digits = 1 if unit == "s" else 0
+            cells += [f"{mine:,.{digits}f} {unit}", f"{other:,.{digits}f} {unit}", f"{mine / other:.1f}"]
+        rows.append(cells)
+    return _table([*shared, *head], rows)
 
 
 def stages(sizes: Sequence[Measured]) -> str:
@@ -161,8 +154,13 @@ def stages(sizes: Sequence[Measured]) -> str:
     return _table(["students", "start and between", *names], rows)
 
 
-def _median_cost(costs: Sequence[Cost]) -> tuple[float, float]:
-    return statistics.median(cost.wall for cost in costs), statistics.median(cost.memory for cost in costs)
+def _median_cost(costs: Sequence[Cost]) -> tuple[float, float, float]:
+    """Seconds on the wall, seconds of processors, MiB at the peak; each a median of its own."""
+    return (
+        statistics.median(cost.wall for cost in costs),
+        statistics.median(cost.cpu for cost in costs),
+        statistics.median(cost.memory for cost in costs) / 2**20,
+    )
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -197,8 +195,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             for students in [_SMALLEST, *chosen.students]:
                 done.append(measure_size(students, chosen.repeat or _repetitions(students), Path(work)))
-                nights = ", ".join(f"{run.night.wall:.1f} s" for run in done[-1].runs)
-                _say(f"{students:,} students: {nights}")
+                walls = ", ".join(f"{run.night.wall:.1f} s" for run in done[-1].runs)
+                _say(f"{students:,} students, nights: {walls}")
         except DifferentAnswers as problem:
             _say(f"\nThe night and the script do not give the same answers; no speeds are compared.\n{problem}")
             return 1
@@ -206,8 +204,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _say(f"\n{problem}")
             return 1
     overhead, *sizes = done
-    fixed = _median_cost([run.night for run in overhead.runs])
-    _say(f"\nFixed overhead (a night of {overhead.students} students): {fixed[0]:.1f} s, {fixed[1] / 2**20:,.0f} MiB")
+    wall, cpu, memory = _median_cost([run.night for run in overhead.runs])
+    _say(f"\nFixed overhead: a night of {overhead.students} students takes {wall:.1f} s on the wall,")
+    _say(f"{cpu:.1f} s of processors and {memory:,.0f} MiB")
     if sizes:
         _say(f"\n{comparison(sizes)}")
     _say(f"\nSeconds by stage\n\n{stages(done)}")

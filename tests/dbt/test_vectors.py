@@ -249,7 +249,8 @@ def test_attendance_rate(vector: dict[str, str], warehouse: Warehouse, tmp_path:
                 "select ? as student_key, 'A' as school_id, 2026 as school_year, "
                 "date '2025-09-01' + i::integer as date, case when i < ? then 'present' else 'absent' end as status, "
                 "case when i < ? then 0 else 1 end as fraction_absent, 1 as day_share, true as is_enrolled, "
-                "true as is_session, true as is_settled, false as is_year_to_date, 1 as profile_id from range(0, ?) r(i)",
+                "true as is_session, true as is_settled, false as is_year_to_date, 1 as profile_id "
+                "from range(0, ?) as r(i)",
                 [key, came, came, came + missed],
             )
         for model in ("attendance_summary", "indicators/ind_attendance_rate"):

@@ -127,13 +127,14 @@ def test_explain_leads_back_to_definition_and_files(nights: Nights, clean: Ended
     assert "attendance_daily" in explain("attendance_rate", "--restricted")
     with clean.restricted() as con:
         secret = con.execute(
-            "select printf('%d of %d', numerator, denominator) from indicator_by_group where organization_id = 'sample'"
+            "select cast(numerator as bigint) || ' of ' || cast(denominator as bigint) from indicator_by_group where organization_id = 'sample'"
             " and indicator_id = 'chronic_absence_local' and period_type = 'year_to_date' and student_group_id = ?",
             [hidden],
         ).fetchall()[0][0]
     answer = explain("chronic_absence_local", "--group", hidden)
     assert "suppressed" in answer
     assert secret not in answer
+    assert secret in explain("chronic_absence_local", "--group", hidden, "--restricted"), "it would be seen if shown"
 
 
 def test_quarantine_tells_causes_without_text(nights: Nights, mixed_faults: Ended) -> None:

@@ -86,6 +86,10 @@ def test_an_indicator_that_both_lack_is_no_agreement(both: duckdb.DuckDBPyConnec
         "update hand.fct_student_daily_attendance set fraction_absent = 0.5 where status = 'absent'",
         "insert into hand.fct_student_daily_attendance from hand.fct_student_daily_attendance limit 1",
         "delete from product.fct_student_daily_attendance where status = 'present'",
+        "delete from hand.fct_student_daily_attendance where status = 'present'",
+        # Two halves in place of one whole: sums are equal, rows are not.
+        "update hand.fct_student_daily_attendance set day_share = 0.5 where status = 'present';"
+        "insert into hand.fct_student_daily_attendance from hand.fct_student_daily_attendance where status = 'present'",
         "delete from hand.fct_student_daily_attendance",
     ],
 )
@@ -111,7 +115,7 @@ def test_no_comparison_is_printed_of_different_answers(
         current = next(tmp_path.glob("equity-bench-*")) / home.relative_to(tmp_path)
         current.mkdir(parents=True, exist_ok=True)
         (current / "current.json").write_text('{"snapshot_id": "any"}')
-        return Cost(wall=1.0, memory=2**30, output="")
+        return Cost(wall=1.0, cpu=1.0, memory=2**30, output="")
 
     monkeypatch.setattr(night, "require_equal", disagree)
     monkeypatch.setattr(night, "measure", ran)
