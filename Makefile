@@ -1,5 +1,6 @@
 # The two commands a newcomer needs are `make run` and `make test`. Everything else is for whoever stays.
-PYTHON ?= $(shell command -v python3.12 || command -v python3.13 || command -v python3.11 || echo python3)
+# The first supported Python that really runs: a version manager's shim may be there without its version.
+PYTHON ?= $(shell for p in python3.12 python3.13 python3.11; do $$p -c 'import venv' 2>/dev/null && echo $$p && exit; done; echo python3)
 DISTRICT ?=
 BIN := .venv/bin
 

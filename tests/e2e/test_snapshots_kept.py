@@ -127,7 +127,8 @@ def test_explain_leads_back_to_definition_and_files(nights: Nights, clean: Ended
     assert "attendance_daily" in explain("attendance_rate", "--restricted")
     with clean.restricted() as con:
         secret = con.execute(
-            "select cast(numerator as bigint) || ' of ' || cast(denominator as bigint) from indicator_by_group where organization_id = 'sample'"
+            "select cast(numerator as bigint) || ' of ' || cast(denominator as bigint) from indicator_by_group"
+            " where organization_id = 'sample'"
             " and indicator_id = 'chronic_absence_local' and period_type = 'year_to_date' and student_group_id = ?",
             [hidden],
         ).fetchall()[0][0]
