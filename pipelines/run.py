@@ -36,14 +36,15 @@ def run_night(night: Night) -> ExitCode:
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
     # Dagster's console log would drown the progress; its event log in DAGSTER_HOME keeps everything.
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
-    night.progress.note(f"starting, data as of {night.as_of}")
+    night.progress.note(f"data as of {night.as_of}")
     try:
-        import dagster as dg  # costs seconds, and only this command needs it
+        with night.progress.stage("start", "Loading the job (longer when the dbt project is new and must be parsed)"):
+            import dagster as dg  # costs seconds, and only this command needs it
 
-        from pipelines.assets.night_resource import adopt
-        from pipelines.definitions import defs
+            from pipelines.assets.night_resource import adopt
+            from pipelines.definitions import defs
 
-        adopt(night)
+            adopt(night)
         with dg.DagsterInstance.get() as instance:
             result = defs.resolve_job_def("nightly").execute_in_process(
                 instance=instance,

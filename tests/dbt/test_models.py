@@ -47,10 +47,10 @@ NO_UNIQUE_KEY = {
         ),
         "audit_key, which gate 1 judges",
     ),
-    "audit_account": "one row a file: its two columns are keys of a verdict, not of the table",
+    "audit_account": "control.file_account, one row a file of a delivery, which landing writes once",
     "bridge_student_group": "unique because dim_student_history and student_profile_group are",
     "student_indicator": "unique because each indicator model is",
-    "student_indicator_organization": "the district's rows of units that are added up come one from each school",
+    "student_indicator_organization": "grouped by its key, or taken from student_indicator once a student",
 }
 
 #: What marts read beside core, marts, seeds, `control` and the gate: coverage is about what arrived, counted or not.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -40,7 +41,7 @@ def _upstream(graph: dg.AssetGraph, key: dg.AssetKey) -> set[dg.AssetKey]:
 def test_stages_stand_in_the_order_of_the_flow() -> None:
     graph = defs.resolve_asset_graph()
     stages = ["landing", "raw", "gate_1", "gate_2", "disclosure_control", "published"]
-    for earlier, later in zip(stages, stages[1:], strict=False):
+    for earlier, later in pairwise(stages):
         assert dg.AssetKey(earlier) in _upstream(graph, dg.AssetKey(later)), f"{later} does not wait for {earlier}"
 
 

@@ -95,7 +95,7 @@ def test_a_good_file_becomes_typed_settings(tmp_path: Path) -> None:
     [('date: "2026-02-30"', "not a date"), ("fraction_absent: half", "not a decimal")],
 )
 def test_a_constant_must_fit_its_column(tmp_path: Path, constant: str, complaint: str) -> None:
-    text = changed("          date: {column: day, date_formats: [\"%-m/%-d/%y\"]}\n", "")
+    text = changed('          date: {column: day, date_formats: ["%-m/%-d/%y"]}\n', "")
     text = text.replace("        where:", f"        constants: {{{constant}}}\n        where:")
     found = problems(tmp_path, text)
     place = f"sources.attendance.entities.attendance_event.constants.{constant.split(':', maxsplit=1)[0]}"
