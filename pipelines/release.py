@@ -110,6 +110,8 @@ def publish(night: Night) -> str:
     for zone in (home.restricted, home.published):
         problems = snapshots.verify_in_fresh_process(zone, snapshot_id)
         if problems:
+            # Nobody was pointed at it; nobody should find it in a list, or roll back to it.
+            snapshots.withdraw(home.published, home.restricted, snapshot_id)
             raise StoppedByGateError(
                 f"The finished snapshot did not verify: {problems[0]}",
                 "Check the disk, then run again.",
