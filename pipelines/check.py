@@ -25,6 +25,7 @@ from pipelines.contract import ENTITIES
 from pipelines.crosswalks import Crosswalks
 from pipelines.home import Home
 from pipelines.landing import Landing, LiveFile, land
+from pipelines.sources import KNOW_THEIR_LAYOUT
 
 #: More different codes than this in one column are no code list.
 _MOST_CODES = 60
@@ -107,7 +108,7 @@ def _show_source(
 
 
 def _show_columns(source: Source, entity: str, console: Console) -> None:
-    if source.kind != "delimited":
+    if source.kind in KNOW_THEIR_LAYOUT:
         return
     mapped = source.entities[entity]
     given = {**dict.fromkeys(mapped.columns), **dict.fromkeys(mapped.constants)}

@@ -47,12 +47,22 @@ def _authority(text: str) -> dict[str, Any]:
 
 def _one_or_many(schema: dict[str, Any]) -> None:
     """`files` may be one path or a list of them; the JSON Schema says so too."""
-    many = {key: schema.pop(key) for key in ("items", "minItems", "type")}
+    many = {key: schema.pop(key) for key in ("items", "type")}
     schema["anyOf"] = [{"type": "string"}, many]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class IdRules(_Strict):
+    """How ids are written alike before they are compared or hashed; white space around them never counts."""
+
+    case: Literal["keep", "upper", "lower"] = Field(default="keep", description="Letters as they are, or all alike.")
+    leading_zeros: Literal["keep", "strip"] = Field(default="keep", description="Whether 00417 and 417 are one id.")
+    pad_to: int | None = Field(
+        default=None, ge=1, le=64, description="Put zeros before an id of digits up to this length (after strip)."
+    )
 
 
 class District(_Strict):
@@ -72,6 +82,8 @@ class District(_Strict):
         default="local",
         description="The system whose student ids are the district's own; others join through student_identifier.",
     )
+    student_ids: IdRules = Field(default=IdRules(), description="How student ids are written alike.")
+    school_ids: IdRules = Field(default=IdRules(), description="How school ids are written alike.")
 
 
 class CalendarYear(_Strict):
@@ -92,12 +104,64 @@ class CalendarYear(_Strict):
         return [as_day(item) for item in value] if isinstance(value, list) else value
 
 
+class Whole(_Strict):
+    """How a file shows that nothing more of it is to come. One that does not is late, and is not read."""
+
+    stable_seconds: int = Field(
+        default=2,
+        ge=0,
+        le=3600,
+        description="Size and time must have stood still for so long; a younger file is waited for, once.",
+    )
+    marker: str | None = Field(
+        default=None, description="A file that must lie beside it: `{name}.done`, `{stem}.ctl` or a fixed name."
+    )
+    trailer: str | None = Field(
+        default=None,
+        description="Regular expression of the last line, which is no record; its group `rows` is their number.",
+    )
+
+
 class ColumnMap(_Strict):
     """Where a contract column comes from, when a plain column name does not say enough."""
 
-    column: str = Field(description="The file's column.")
+    column: str | None = Field(default=None, description="The file's column.")
+    columns: list[str] | None = Field(
+        default=None, min_length=2, description="Several columns, combined; empty ones are left out."
+    )
+    join: str | None = Field(
+        default=None, description="What stands between combined values (a column of many values needs none)."
+    )
+    flags: dict[str, str] | None = Field(
+        default=None,
+        min_length=1,
+        description="Yes-or-no columns: the code that each stands for. All that are set make the value.",
+    )
+    flag_values: list[str] = Field(
+        default=["Y", "YES", "1", "T", "TRUE", "X"], min_length=1, description="What set flags hold, in any case."
+    )
+    pattern: str | None = Field(
+        default=None, description="Regular expression that the whole cell fits; its one group is the value."
+    )
     separator: str | None = Field(default=None, description="What separates several values in one cell (races).")
     date_formats: list[str] | None = Field(default=None, description="Overrides the source's formats for this column.")
+
+
+class Unpivot(_Strict):
+    """Columns that hold what should be rows: a row becomes one for each of them."""
+
+    columns: str | list[str] | None = Field(
+        default=None,
+        description="The columns, or a regular expression that their whole names fit; its named groups become columns.",
+    )
+    name: str = Field(default="column_name", description="The new column that holds the old column's name.")
+    value: str = Field(default="value", description="The new column that holds the cell.")
+    repeat: list[dict[str, str]] | None = Field(
+        default=None,
+        min_length=1,
+        description="Repeated groups of columns, as [{action: Action1, days: Days1}, {action: Action2, days: Days2}].",
+    )
+    drop: list[str] = Field(default=[""], description="Cells that make no row; with repeat, where all cells are these.")
 
 
 class EntityMap(_Strict):
@@ -108,21 +172,54 @@ class EntityMap(_Strict):
     where: dict[str, list[str]] = Field(
         default={}, description="Keep only rows whose file column holds one of these values; the rest are counted."
     )
+    where_not: dict[str, list[str]] = Field(
+        default={}, description="Leave out rows whose file column holds one of these values (Total); they are counted."
+    )
+    unpivot: Unpivot | None = Field(default=None, description="Turn columns into rows before anything else.")
+    sql: str | None = Field(
+        default=None,
+        description="A .sql file beside district.yaml that yields this entity's columns and `line` from `source`.",
+    )
     distinct: bool = Field(
         default=False, description="Keep one of rows that are equal after mapping; the rest are counted."
     )
 
 
+class HighWaterMark(_Strict):
+    """What a database query has already given: only rows above it are asked for again."""
+
+    column: str = Field(description="A column of the query that grows: modified_at, or a running number.")
+    start: str = Field(description="The mark of the first night, as the database writes it: 2025-07-01.")
+
+
 class Source(_Strict):
     """One extract: where it lies, what it means, and when it is due."""
 
-    kind: Literal["delimited", "edfi_xml"] = Field(
-        description="delimited: CSV, TSV and the like. edfi_xml: Ed-Fi interchange files."
+    kind: Literal["delimited", "fixed_width", "excel", "parquet", "json_lines", "database", "edfi_xml"] = Field(
+        description="delimited: CSV, TSV and the like. edfi_xml: Ed-Fi interchange files. "
+        "database: one read-only query of a SQL database."
     )
     files: list[str] = Field(
-        min_length=1,
-        description="A path or glob, or several, relative to district.yaml.",
+        default=[],
+        description="A path or glob, a folder or a zip, or several of these, relative to district.yaml.",
         json_schema_extra=_one_or_many,
+    )
+    members: list[str] = Field(default=["*"], min_length=1, description="Which files of a zip are read: globs.")
+    whole: Whole = Whole()
+    connection: str | None = Field(
+        default=None,
+        pattern=r"^[A-Z][A-Z0-9_]*$",
+        description="database: the environment variable that holds the connection URL. Never the URL itself.",
+    )
+    query: str | None = Field(default=None, description="database: the query, or a .sql file beside district.yaml.")
+    high_water_mark: HighWaterMark | None = Field(
+        default=None, description="database: ask only for what is new; the query compares with :high_water_mark."
+    )
+    time_limit_seconds: int = Field(
+        default=600,
+        ge=1,
+        le=86_400,
+        description="database: how long the query may take.",
     )
     missing_rows: Literal["full", "active_only", "window", "append"] = Field(
         description="What a row that is no longer sent means. There is no default on purpose."
@@ -152,12 +249,29 @@ class Source(_Strict):
     student_system: Identifier | None = Field(
         default=None, description="Whose student ids these are; default: the district's."
     )
+    student_ids: IdRules | None = Field(
+        default=None, description="How student ids are written; default: the district's."
+    )
+    school_ids: IdRules | None = Field(default=None, description="How school ids are written; default: the district's.")
     encoding: str = Field(default="auto", description="auto reads UTF-8, with or without a mark, else cp1252.")
     delimiter: str = Field(default="auto", description="auto, or the one character between fields.")
+    header: int | str = Field(
+        default=1,
+        description="Line of the column names, or a column name by which to find it below a banner. 0: there is none.",
+    )
+    column_names: list[str] = Field(default=[], description="The columns in order, where the file does not name them.")
+    footer_lines: int = Field(default=0, ge=0, le=100, description="Last lines that are no records.")
+    fields: dict[str, list[int]] = Field(
+        default={}, description="fixed_width: each column's first and last character, counted from 1."
+    )
+    sheet: str | int = Field(default=1, description="excel: the sheet's name, or its number.")
     date_formats: list[str] = Field(
         default=["%Y-%m-%d"], min_length=1, description="How dates are written, tried in this order: %m/%d/%Y."
     )
     empty_values: list[str] = Field(default=[], description="Cell values that mean: nothing was entered.")
+    masks: list[str] = Field(
+        default=[], description="Cell values by which the sender hides a number (*, -1, <10): unknown, and counted."
+    )
     accept_removals: list[str] = Field(
         default=[], description="Deliveries (first 12 characters of their hash) that may remove more than 5 % of rows."
     )

@@ -16,6 +16,7 @@ from typing import Any
 from pipelines.config import as_day, closure_span
 from pipelines.contract import ENTITIES, REFUSED_COLUMN_WORDS, Column
 from pipelines.mapping import CONSTANT_PATTERNS, FIRST_YEAR, LAST_YEAR
+from pipelines.sources import KINDS, KNOW_THEIR_LAYOUT
 from pipelines.yaml_document import Document, Where, closest, shorten
 
 #: Categories that an intersection may cross; each splits the students into parts that add up to all.
@@ -202,7 +203,9 @@ def _check_calendars_apart(document: Document, years: list[Any]) -> None:
 def _check_source(document: Document, where: Where, name: str, source: Mapping[str, Any]) -> None:
     if name == _RESERVED_ID:
         document.add(where, "all is a reserved name", "give the source a name of its own")
-    delimited = source.get("kind") == "delimited"
+    kind = source.get("kind")
+    is_mapped = isinstance(kind, str) and kind not in KNOW_THEIR_LAYOUT
+    _check_what_kind_needs(document, where, source)
     files = source.get("files")
     for number, file in _texts([files] if isinstance(files, str) else files):
         if not file.strip() or "\0" in file:
@@ -228,10 +231,8 @@ def _check_source(document: Document, where: Where, name: str, source: Mapping[s
             )
     _check_date_formats(document, (*where, "date_formats"), source.get("date_formats"))
     entities = _map(source.get("entities"))
-    if delimited and not entities and source.get("entities", {}) == {}:
-        document.add(
-            (*where, "entities"), "a delimited source feeds nothing", f"name what it feeds: {', '.join(ENTITIES)}"
-        )
+    if is_mapped and not entities and source.get("entities", {}) == {}:
+        document.add((*where, "entities"), "the source feeds nothing", f"name what it feeds: {', '.join(ENTITIES)}")
     for entity, mapping in entities.items():
         place = (*where, "entities", entity)
         if entity not in ENTITIES:
@@ -240,7 +241,39 @@ def _check_source(document: Document, where: Where, name: str, source: Mapping[s
             message = f"{shorten(entity)} is not an entity of the input contract"
             document.add(place, message, f"{hint}known: {', '.join(ENTITIES)}")
         elif isinstance(mapping, dict):
-            _check_entity(document, place, entity, mapping, complete=delimited)
+            _check_entity(document, place, entity, mapping, complete=is_mapped)
+
+
+#: Settings that say something about some kinds of source only.
+_SETTINGS_OF_KINDS = {
+    "delimiter": {"delimited"},
+    "encoding": {"delimited", "fixed_width", "json_lines"},
+    "header": {"delimited", "excel"},
+    "column_names": {"delimited", "excel"},
+    "footer_lines": {"delimited", "excel", "fixed_width"},
+    "fields": {"fixed_width"},
+    "sheet": {"excel"},
+    **{key: {"database"} for key in ("connection", "query", "high_water_mark", "time_limit_seconds")},
+}
+_NEEDED_BY_KINDS = {"fields": {"fixed_width"}, "connection": {"database"}, "query": {"database"}}
+
+
+def _check_what_kind_needs(document: Document, where: Where, source: Mapping[str, Any]) -> None:
+    kind = source.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        return
+    for setting, kinds in _SETTINGS_OF_KINDS.items():
+        if setting in source and kind not in kinds:
+            document.add((*where, setting), f"says nothing to a source of kind {kind}", "remove it")
+    for setting, kinds in _NEEDED_BY_KINDS.items():
+        if kind in kinds and not source.get(setting):
+            document.add((*where, setting), f"is needed by a source of kind {kind}", "see docs/sources")
+    if kind == "database":
+        if source.get("files"):
+            document.add((*where, "files"), "says nothing to a source of kind database", "remove it")
+    elif source.get("files", []) == []:
+        remedy = "give at least one: a path or a glob, as extracts/attendance_*.csv"
+        document.add((*where, "files"), "no file is named", remedy)
 
 
 def _is_encoding(name: str) -> bool:

@@ -15,7 +15,7 @@ import duckdb
 
 from pipelines.config import ColumnMap, EntityMap, Source
 from pipelines.contract import Column, Entity
-from pipelines.sources import MAPPED_BY_DISTRICT, Reading, Unreadable
+from pipelines.sources import KNOW_THEIR_LAYOUT, MAPPED_BY_DISTRICT, Reading, Unreadable
 
 FIRST_YEAR, LAST_YEAR = 1900, 2100
 _ISO = "%Y-%m-%d"
@@ -201,7 +201,7 @@ def _parse(entity: Entity, entity_map: EntityMap, source: Source) -> tuple[str, 
 
 
 def _formats(column: Column, entity_map: EntityMap, source: Source) -> list[str]:
-    if column.name in entity_map.constants or source.kind != "delimited":
+    if column.name in entity_map.constants or source.kind in KNOW_THEIR_LAYOUT:
         return [_ISO]
     target = entity_map.columns.get(column.name)
     own = target.date_formats if isinstance(target, ColumnMap) else None
@@ -291,7 +291,7 @@ def _column_names(con: duckdb.DuckDBPyConnection, table: str) -> list[str]:
 
 
 def _file_column(target: str | ColumnMap) -> str:
-    return target.column if isinstance(target, ColumnMap) else target
+    return (target.column or "") if isinstance(target, ColumnMap) else target
 
 
 def _normal(name: str) -> str:

@@ -34,6 +34,11 @@ from pipelines.sources import (
     reader_for,
 )
 
+#: Settings of a source that do not change what one of its files becomes.
+_NOT_ABOUT_ROWS = {
+    *("files", "members", "whole", "missing_rows", "required", "expected", "settle_days", "attendance_records"),
+    *("accept_removals", "entities", "connection", "query", "high_water_mark", "time_limit_seconds"),
+}
 #: What is noted beside a raw file: its account (None: nothing of this entity), or why the file is unreadable.
 _Note = dict[str, Any]
 _Notes = dict[str, _Note | None]
@@ -119,11 +124,7 @@ class RawFiles:
         source = file.source
         settings = {
             "source": file.source_id,
-            "kind": source.kind,
-            "encoding": source.encoding,
-            "delimiter": source.delimiter,
-            "date_formats": source.date_formats,
-            "empty_values": source.empty_values,
+            "reading": source.model_dump(mode="json", exclude=_NOT_ABOUT_ROWS),
             "student_system": self._system(source),
             "map": source.entities.get(entity, EntityMap()).model_dump(mode="json"),
             "contract": asdict(ENTITIES[entity]),

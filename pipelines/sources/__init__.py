@@ -66,8 +66,18 @@ Reader = Callable[[duckdb.DuckDBPyConnection, Path, Source, Path], Reading]
 #: The modules that make up a reader, the one with `read` first.
 _MODULES = {
     "delimited": ("pipelines.sources.delimited",),
+    "fixed_width": ("pipelines.sources.fixed_width",),
+    "excel": ("pipelines.sources.excel",),
+    "parquet": ("pipelines.sources.parquet",),
+    "json_lines": ("pipelines.sources.json_lines",),
+    "database": ("pipelines.sources.parquet",),  # what a query gave is kept as Parquet (pipelines.sources.database)
     "edfi_xml": ("pipelines.sources.edfi_xml", "pipelines.sources.edfi_rules"),
 }
+
+
+KINDS = frozenset(_MODULES)
+#: Formats that know the contract's entities by themselves; the others are mapped by the district.
+KNOW_THEIR_LAYOUT = frozenset({"edfi_xml"})
 
 
 def reader_for(kind: str) -> Reader:
