@@ -133,13 +133,13 @@ def comparison(sizes: Sequence[Measured]) -> str:
     rows = []
     for size in sizes:
         cells = [f"{size.students:,}", f"{size.days:,}", f"{size.runs[0].figures:,}", str(len(size.runs))]
-        night = _median_cost([run.night for run in size.runs])
-        by_hand = _median_cost([run.by_hand for run in size.runs])
+        night = median_cost([run.night for run in size.runs])
+        by_hand = median_cost([run.by_hand for run in size.runs])
         for mine, other, unit in zip(night, by_hand, ("s", "s", "MiB"), strict=True):
             digits = 1 if unit == "s" else 0
             cells += [f"{mine:,.{digits}f} {unit}", f"{other:,.{digits}f} {unit}", f"{mine / other:.1f}"]
         rows.append(cells)
-    return _table([*shared, *head], rows)
+    return table([*shared, *head], rows)
 
 
 def stages(sizes: Sequence[Measured]) -> str:
@@ -151,10 +151,10 @@ def stages(sizes: Sequence[Measured]) -> str:
         # Loading programs before the first stage, Dagster between the stages, the summary at the end.
         around = statistics.median(run.night.wall - sum(run.stages.values()) for run in size.runs)
         rows.append([f"{size.students:,}", f"{around:.1f}", *(f"{value:.1f}" for value in seconds)])
-    return _table(["students", "start and between", *names], rows)
+    return table(["students", "start and between", *names], rows)
 
 
-def _median_cost(costs: Sequence[Cost]) -> tuple[float, float, float]:
+def median_cost(costs: Sequence[Cost]) -> tuple[float, float, float]:
     """Seconds on the wall, seconds of processors, MiB at the peak; each a median of its own."""
     return (
         statistics.median(cost.wall for cost in costs),
@@ -163,12 +163,12 @@ def _median_cost(costs: Sequence[Cost]) -> tuple[float, float, float]:
     )
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---:"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _say(text: str = "") -> None:
+def say(text: str = "") -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
@@ -187,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, help="where districts and homes are made and removed again")
     chosen = parser.parse_args(arguments)
     for line in machine():
-        _say(line)
+        say(line)
     # A change of the dbt project is parsed once, by whoever runs first: not a cost of a night.
     ensure_manifest()
     done: list[Measured] = []
@@ -196,20 +196,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for students in [_SMALLEST, *chosen.students]:
                 done.append(measure_size(students, chosen.repeat or _repetitions(students), Path(work)))
                 walls = ", ".join(f"{run.night.wall:.1f} s" for run in done[-1].runs)
-                _say(f"{students:,} students, nights: {walls}")
+                say(f"{students:,} students, nights: {walls}")
         except DifferentAnswers as problem:
-            _say(f"\nThe night and the script do not give the same answers; no speeds are compared.\n{problem}")
+            say(f"\nThe night and the script do not give the same answers; no speeds are compared.\n{problem}")
             return 1
         except CommandFailed as problem:
-            _say(f"\n{problem}")
+            say(f"\n{problem}")
             return 1
     overhead, *sizes = done
-    wall, cpu, memory = _median_cost([run.night for run in overhead.runs])
-    _say(f"\nFixed overhead: a night of {overhead.students} students takes {wall:.1f} s on the wall,")
-    _say(f"{cpu:.1f} s of processors and {memory:,.0f} MiB")
+    wall, cpu, memory = median_cost([run.night for run in overhead.runs])
+    say(f"\nFixed overhead: a night of {overhead.students} students takes {wall:.1f} s on the wall,")
+    say(f"{cpu:.1f} s of processors and {memory:,.0f} MiB")
     if sizes:
-        _say(f"\n{comparison(sizes)}")
-    _say(f"\nSeconds by stage\n\n{stages(done)}")
+        say(f"\n{comparison(sizes)}")
+    say(f"\nSeconds by stage\n\n{stages(done)}")
     return 0
 
 

@@ -1,24 +1,26 @@
 """`equity check`: read, map and judge the input, publish nothing, leave nothing behind.
 
 The files are landed in a temporary home with a key of its own, which is deleted at the end. What is
-printed are counts, column names and codes. A code is printed only while its column holds few different
-ones: a column of names mapped to a code by mistake must not end up on a screen.
+printed are counts, column names and codes. A code that nothing maps is printed only while its column looks
+like a code list: a column of names mapped to a code by mistake must not end up on a screen.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import duckdb
 import yaml
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
+from pipelines.code_report import UNMAPPED, CodeUse, codes_used
 from pipelines.code_version import DBT_PROJECT
 from pipelines.config import DistrictFile, Source
 from pipelines.contract import ENTITIES
@@ -27,34 +29,38 @@ from pipelines.home import Home
 from pipelines.landing import Landing, LiveFile, land
 from pipelines.sources import KNOW_THEIR_LAYOUT
 
-#: More different codes than this in one column are no code list.
-_MOST_CODES = 60
 _MOST_LISTED = 10
+#: Mapped codes of one column that are listed without --codes, the most frequent ones. Unmapped ones all are.
+_MOST_MAPPED = 5
+#: Schools named beside an unmapped code, while they are as few.
+_MOST_SCHOOLS_NAMED = 3
 
 
-@dataclass(frozen=True)
-class UnmappedCode:
-    """A code that no crosswalk row knows. code is None where the column holds too many to be a code list."""
+def check(
+    district: DistrictFile,
+    codes: Crosswalks,
+    only: str | None,
+    as_of: date,
+    console: Console,
+    *,
+    all_codes: bool = False,
+) -> bool:
+    """Print what tonight's input would do; true when every source could be read.
 
-    entity: str
-    column: str
-    crosswalk: str
-    code: str | None
-    rows: int
-    first_line: int
-
-
-def check(district: DistrictFile, codes: Crosswalks, only: str | None, as_of: date, console: Console) -> bool:
-    """Print what tonight's input would do; true when every source could be read."""
+    all_codes: list every code of every column, not only the most frequent of those that are mapped.
+    """
     chosen = {name: source for name, source in district.settings.sources.items() if only in (None, name)}
     settings = district.settings.model_copy(update={"sources": chosen})
     with _temporary_home() as home:
         landing = land(district.model_copy(update={"settings": settings}), home, as_of=as_of, say=lambda _: None)
         console.print(f"[bold]{district.settings.district.name}[/bold]: {len(chosen)} sources, as of {as_of}")
+        month, day = map(int, district.settings.district.school_year_start.split("-"))
         with duckdb.connect() as con:
             for state in landing.sources:
                 files = [file for file in landing.files if file.source_id == state.source_id]
-                _show_source(con, codes, state.source_id, chosen[state.source_id], files, console)
+                _show_source(con, state.source_id, chosen[state.source_id], files, console)
+                for entity, uses in _codes(con, codes, files, landing.files, as_of, month * 100 + day):
+                    _show_codes(entity, uses, console, all_codes)
                 if state.message:
                     console.print(f"  [red]{state.status}[/red]: {state.message}", soft_wrap=True)
                     console.print(f"  [dim]{state.remedy}[/dim]", soft_wrap=True)
@@ -77,7 +83,6 @@ def _temporary_home() -> Iterator[Home]:
 
 def _show_source(
     con: duckdb.DuckDBPyConnection,
-    codes: Crosswalks,
     source_id: str,
     source: Source,
     files: Sequence[LiveFile],
@@ -88,8 +93,9 @@ def _show_source(
         parts = [f"{file.rows_accepted:,} rows of {file.rows_read:,}"]
         for count, word in [
             (file.rows_refused, "refused"),
-            (file.rows_filtered, "left out by where"),
+            (file.rows_filtered, "left out by the map"),
             (file.rows_collapsed, "equal to another"),
+            (file.cells_masked, "cells hidden by the sender"),
         ]:
             if count:
                 parts.append(f"{count:,} {word}")
@@ -97,20 +103,82 @@ def _show_source(
         _show_refused(con, file, console)
     for entity in sorted({file.entity for file in files if file.is_live}):
         _show_columns(source, entity, console)
-        paths = [file.raw_path for file in files if file.entity == entity and file.is_live]
-        for unmapped in unmapped_codes(con, codes, entity, paths):
-            said = f"code '{unmapped.code}'" if unmapped.code is not None else "too many different codes to be a list"
-            console.print(
-                f"    [yellow]unmapped[/yellow] {entity}.{unmapped.column}: {said}, {unmapped.rows:,} rows, first in "
-                f"line {unmapped.first_line}. [dim]Add it to crosswalks/{unmapped.crosswalk}.csv[/dim]",
-                soft_wrap=True,
-            )
+
+
+def _codes(
+    con: duckdb.DuckDBPyConnection,
+    codes: Crosswalks,
+    files: Sequence[LiveFile],
+    all_files: Sequence[LiveFile],
+    as_of: date,
+    school_year_start: int,
+) -> Iterator[tuple[str, list[CodeUse]]]:
+    """Each entity that the files of one source feed, with its codes; incidents and surveys of all sources lend days."""
+    lenders: Mapping[str, Sequence[Path]] = {
+        entity: [file.raw_path for file in all_files if file.entity == entity and file.is_live] for entity in ENTITIES
+    }
+    for entity in sorted({file.entity for file in files if file.is_live}):
+        own = [file.raw_path for file in files if file.entity == entity and file.is_live]
+        yield entity, codes_used(con, codes, entity, {**lenders, entity: own}, as_of, school_year_start)
+
+
+def _show_codes(entity: str, uses: Sequence[CodeUse], console: Console, all_codes: bool) -> None:
+    """The codes of an entity's columns as a table; where a column's list is cut, a line says what is left out."""
+    if not uses:
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim", pad_edge=False)
+    for heading in (f"    {entity}", "code", "means"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("rows", "schools"):
+        table.add_column(heading, justify="right")
+    for heading in ("first seen", "last seen", ""):
+        table.add_column(heading, overflow="fold")
+    for column in dict.fromkeys(use.column for use in uses):
+        of_column = [use for use in uses if use.column == column]
+        mapped = [use for use in of_column if use.meaning != UNMAPPED]
+        shown = [use for use in of_column if use.meaning == UNMAPPED]
+        shown += mapped if all_codes else mapped[:_MOST_MAPPED]
+        for number, use in enumerate(shown):
+            table.add_row(f"    {column}" if number == 0 else "", *_code_cells(use))
+        if left_out := len(of_column) - len(shown):
+            rows = sum(use.rows for use in mapped[_MOST_MAPPED:])
+            table.add_row("", f"[dim]{left_out} more[/dim]", "[dim]all mapped[/dim]", f"[dim]{rows:,}[/dim]")
+    console.print(table, crop=False)
+    unmapped = [use for use in uses if use.meaning == UNMAPPED and use.code is not None]
+    if crosswalks := list(dict.fromkeys(use.crosswalk for use in unmapped)):
+        files = ", ".join(f"crosswalks/{name}.csv" for name in crosswalks)
+        console.print(f"    [dim]What the unmapped codes mean is to be said in {files}[/dim]", soft_wrap=True)
+
+
+def _code_cells(use: CodeUse) -> list[str]:
+    """Code, meaning, rows, schools, first and last day, and for an unmapped code where to look."""
+    if use.code is None:
+        code = "[dim]too many different values to be codes[/dim]"
+    else:
+        code = escape(use.code) if use.code else "[dim](empty)[/dim]"
+    cells = [
+        code,
+        f"[yellow]{use.meaning}[/yellow]" if use.meaning == UNMAPPED else use.meaning,
+        f"{use.rows:,}",
+        f"{use.schools:,}" if use.schools else "",
+        use.first_seen.isoformat() if use.first_seen else "",
+        use.last_seen.isoformat() if use.last_seen else "",
+    ]
+    if use.meaning != UNMAPPED:
+        return [*cells, ""]
+    if use.code is None:
+        return [*cells, f"[dim]first in line {use.first_line}: is this the column of the code?[/dim]"]
+    at = f", school {escape(', '.join(use.school_ids))}" if 0 < len(use.school_ids) <= _MOST_SCHOOLS_NAMED else ""
+    return [*cells, f"[dim]first in line {use.first_line}{at}[/dim]"]
 
 
 def _show_columns(source: Source, entity: str, console: Console) -> None:
     if source.kind in KNOW_THEIR_LAYOUT:
         return
     mapped = source.entities[entity]
+    if mapped.sql is not None:
+        console.print(f"    {entity}: by {mapped.sql}", soft_wrap=True)
+        return
     given = {**dict.fromkeys(mapped.columns), **dict.fromkeys(mapped.constants)}
     missing = [column.name for column in ENTITIES[entity].columns if column.name not in given]
     console.print(f"    {entity}: {len(given)} columns mapped", end="")
@@ -131,34 +199,6 @@ def _show_refused(con: duckdb.DuckDBPyConnection, file: LiveFile, console: Conso
             f"    [yellow]refused[/yellow] {count:,}: {reason}{where}, first in line {line}. [dim]{remedy}[/dim]",
             soft_wrap=True,
         )
-
-
-def unmapped_codes(
-    con: duckdb.DuckDBPyConnection, codes: Crosswalks, entity: str, raw_paths: Sequence[Path]
-) -> list[UnmappedCode]:
-    """Codes of an entity's rows that no crosswalk row knows anywhere, most frequent first."""
-    con.register("crosswalk_rows", codes.as_arrow())
-    found = []
-    for column in ENTITIES[entity].columns:
-        if column.type != "code" or not raw_paths:
-            continue
-        cell = f"unnest(string_split({column.name}, '|'))" if column.many else column.name
-        rows = con.execute(
-            f"with code as (select lower(trim({cell})) as code, line from read_parquet(?))"
-            " select c.code, count(*), min(c.line) from code c anti join crosswalk_rows x"
-            f" on x.crosswalk = '{column.crosswalk}' and x.code = c.code"
-            " where c.code <> '' group by c.code order by count(*) desc, c.code",
-            [[str(path) for path in raw_paths]],
-        ).fetchall()
-        crosswalk = str(column.crosswalk)
-        if len(rows) > _MOST_CODES:
-            lines = [line for _, _, line in rows]
-            counted = sum(count for _, count, _ in rows)
-            found.append(UnmappedCode(entity, column.name, crosswalk, None, counted, min(lines)))
-        else:
-            found += [UnmappedCode(entity, column.name, crosswalk, code, n, line) for code, n, line in rows]
-    con.unregister("crosswalk_rows")
-    return found
 
 
 def _show_lacks(landing: Landing, console: Console) -> None:

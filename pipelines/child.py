@@ -19,15 +19,20 @@ WAREHOUSE_FOLDER = "EQUITY_WAREHOUSE_FOLDER"
 _PR_SET_PDEATHSIG = 1
 
 
+def die_with_parent(name: str) -> None:
+    """Ask the kernel (Linux) to kill this process when the one that started it ends; exit where it has ended."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() == 1:
+            sys.exit(f"the run that started {name} has ended")
+
+
 def main() -> None:
     """Become dbt; only its version is told from here, since `dbt --version` asks a registry for newer ones."""
     if sys.argv[1:] == ["--version"]:
         sys.stdout.write(f"  - installed: {version('dbt-core')}\n")
         return
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() == 1:
-            sys.exit("the run that started dbt has ended")
+    die_with_parent("dbt")
     folder = os.environ.get(WAREHOUSE_FOLDER)
     if folder:
         os.chdir(folder)

@@ -7,13 +7,16 @@ import sys
 import traceback
 from datetime import date, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 from rich.console import Console
 
 from pipelines.home import AnotherRunInProgress, Home
 from pipelines.outcome import ConfigurationError, ExitCode, NightError
+
+if TYPE_CHECKING:
+    from pipelines.config import Settings
 
 _DISTRICT = click.option(
     "--district",
@@ -49,6 +52,32 @@ def equity() -> None:
 
 
 @equity.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    help="Where district.yaml and crosswalks/ are written. Default: the current folder.",
+)
+def init(folder: Path, out: Path) -> None:
+    """Propose a district.yaml and crosswalk files for a folder of unknown extracts."""
+    from pipelines.proposal.keep import keep
+    from pipelines.proposal.proposal import proposal
+    from pipelines.proposal.report import show as show_proposal
+
+    if not folder.is_dir():
+        raise ConfigurationError(f"{folder} is not a folder.", "Name the folder that the extracts lie in.")
+    console = _out()
+    with console.status("Looking at the files") as status:
+        made = proposal(folder, say=status.update)
+    try:
+        written = keep(made, out)
+    except OSError as problem:
+        raise ConfigurationError(f"{out} cannot be written: {problem.strerror}.", "Choose another --out.") from None
+    show_proposal(made, written, console)
+
+
+@equity.command()
 @_DISTRICT
 @_HOME
 @click.option("--as-of", callback=_day, help="The day whose knowledge counts. Default: today in the district's zone.")
@@ -71,7 +100,8 @@ def run(district_file: Path | None, home: Path | None, as_of: date | None, full:
 @_DISTRICT
 @click.option("--source", help="Only this source.")
 @click.option("--as-of", callback=_day, help="The day whose knowledge counts. Default: today.")
-def check(district_file: Path | None, source: str | None, as_of: date | None) -> None:
+@click.option("--codes", "all_codes", is_flag=True, help="List every code, not only unmapped and frequent ones.")
+def check(district_file: Path | None, source: str | None, as_of: date | None, all_codes: bool) -> None:
     """Read, map and judge the input; publish nothing, keep nothing."""
     from pipelines.check import check as check_input
     from pipelines.start import configuration
@@ -80,7 +110,7 @@ def check(district_file: Path | None, source: str | None, as_of: date | None) ->
     if source is not None and source not in district.settings.sources:
         known = ", ".join(district.settings.sources)
         raise ConfigurationError(f"No source is called {source}.", f"There are: {known}.")
-    readable = check_input(district, codes, source, as_of or date.today(), _out())
+    readable = check_input(district, codes, source, as_of or date.today(), _out(), all_codes=all_codes)
     if not readable:
         _out().print("\nSome sources could not be read; the others would run without them.")
 
@@ -190,12 +220,52 @@ def explain(
 @equity.command()
 @_DISTRICT
 @_HOME
+@click.option("--source", help="Only this source.")
+@click.option("--reason", help="Only this reason code.")
 @click.option("--text", is_flag=True, help="Show the refused lines themselves, from landing/, on this screen only.")
-def quarantine(district_file: Path | None, home: Path | None, text: bool) -> None:
+@click.option("--export", type=click.Path(path_type=Path), help="Write all rows to this CSV file; text with --text.")
+def quarantine(
+    district_file: Path | None,
+    home: Path | None,
+    source: str | None,
+    reason: str | None,
+    text: bool,
+    export: Path | None,
+) -> None:
     """Refused rows, by cause."""
-    from pipelines.quarantine import show_quarantine
+    from pipelines.quarantine import Wanted, export_quarantine, show_quarantine
 
-    show_quarantine(_opened(district_file, home), text, _out())
+    opened, wanted = _opened(district_file, home), Wanted(source, reason)
+    if export is None:
+        show_quarantine(opened, wanted, text, _out())
+    else:
+        export_quarantine(opened, wanted, text, export, _out())
+
+
+@equity.group()
+def key() -> None:
+    """The key that turns ids into pseudonyms."""
+
+
+@key.command()
+@_DISTRICT
+@_HOME
+def show(district_file: Path | None, home: Path | None) -> None:
+    """Where the key lies, and its fingerprint; never the key."""
+    from pipelines.key_rotation import show_key
+
+    show_key(_opened(district_file, home), _out())
+
+
+@key.command()
+@_DISTRICT
+@_HOME
+def rotate(district_file: Path | None, home: Path | None) -> None:
+    """Make a new key and keep history joined: the next run reads everything again from landing/."""
+    from pipelines.key_rotation import rotate_and_tell
+
+    settings, opened = _settings_and_home(district_file, home)
+    rotate_and_tell(opened, settings.sources, _out())
 
 
 @equity.command()
@@ -221,11 +291,16 @@ def dev(district_file: Path | None, home: Path | None, port: int) -> None:
 
 
 def _opened(district_file: Path | None, home: Path | None) -> Home:
+    return _settings_and_home(district_file, home)[1]
+
+
+def _settings_and_home(district_file: Path | None, home: Path | None) -> tuple[Settings, Home]:
     from pipelines.district_file import ConfigurationProblems, load
     from pipelines.start import open_home
 
     try:
-        return open_home(load(_chosen(district_file)), home)
+        district = load(_chosen(district_file))
+        return district.settings, open_home(district, home)
     except ConfigurationProblems as found:
         raise ConfigurationError("\n".join(map(str, found.problems)), "Correct the lines named above.") from None
 

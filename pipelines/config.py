@@ -15,6 +15,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_\-]{0,63}$")]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+#: As `date.weekday` counts them.
+WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+#: A grade level that a calendar may be for: those of the crosswalk `grade` that name one.
+Grade = Literal["pk", "kg", "01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12", "ungraded", "other"]
+DAY_MINUTES = 24 * 60
 
 
 def as_day(value: object) -> object:
@@ -87,21 +92,41 @@ class District(_Strict):
 
 
 class CalendarYear(_Strict):
-    """A school year's session days, for a district without a calendar file."""
+    """A school year's session days, where no calendar file says them: all of them, for whom it names."""
 
     school_year: int = Field(ge=1990, le=2100, description="The year in which it ends: 2026 for 2025-26.")
     schools: list[str] = Field(default=["all"], min_length=1, description="School ids, or all.")
+    calendar_id: str | None = Field(
+        default=None, min_length=1, description="The calendar or track that enrollments name; default: every one."
+    )
+    grades: list[Grade] = Field(default=[], description="Only these grades, as [kg, '12']; default: every grade.")
     first_day: Day = Field(description="The first session day, as 2025-08-12.")
     last_day: Day = Field(description="The last session day, as 2026-05-28.")
     weekdays: list[Weekday] = Field(
         default=["mon", "tue", "wed", "thu", "fri"], min_length=1, description="The days of a school week."
     )
     closures: list[date | str] = Field(default=[], description="Days off: a date, or FROM..TO.")
+    half_days: list[date | str] = Field(default=[], description="Session days of half length: a date, or FROM..TO.")
+    minutes: int | None = Field(
+        default=None, ge=1, le=DAY_MINUTES, description="Instructional minutes of a full session day."
+    )
+    periods: dict[str, Annotated[int, Field(ge=0, le=DAY_MINUTES)]] = Field(
+        default={}, description="Where attendance is sent by period: each period of a day, and its minutes."
+    )
 
-    @field_validator("closures", mode="before")
+    @field_validator("closures", "half_days", mode="before")
     @classmethod
     def _dates_in_quotes_are_dates(cls, value: object) -> object:
         return [as_day(item) for item in value] if isinstance(value, list) else value
+
+    @field_validator("periods", mode="before")
+    @classmethod
+    def _numbers_name_periods(cls, value: object) -> object:
+        return (
+            {str(name) if type(name) is int else name: of for name, of in value.items()}
+            if isinstance(value, dict)
+            else value
+        )
 
 
 class Whole(_Strict):
@@ -141,7 +166,7 @@ class ColumnMap(_Strict):
         default=["Y", "YES", "1", "T", "TRUE", "X"], min_length=1, description="What set flags hold, in any case."
     )
     pattern: str | None = Field(
-        default=None, description="Regular expression that the whole cell fits; its one group is the value."
+        default=None, description="Regular expression that each whole cell fits; its one group is the value."
     )
     separator: str | None = Field(default=None, description="What separates several values in one cell (races).")
     date_formats: list[str] | None = Field(default=None, description="Overrides the source's formats for this column.")
@@ -154,7 +179,10 @@ class Unpivot(_Strict):
         default=None,
         description="The columns, or a regular expression that their whole names fit; its named groups become columns.",
     )
-    name: str = Field(default="column_name", description="The new column that holds the old column's name.")
+    name: str = Field(
+        default="column_name",
+        description="The new column of the old column's name; with repeat, of the group's number.",
+    )
     value: str = Field(default="value", description="The new column that holds the cell.")
     repeat: list[dict[str, str]] | None = Field(
         default=None,

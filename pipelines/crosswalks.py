@@ -5,7 +5,11 @@ Defaults stand in `pipelines/codes/<crosswalk>.csv` (code, value, authority), a 
 calendar_id, school_year, note). Codes compare trimmed and in lower case; the empty code says what an empty
 cell means. The most specific row wins: a district's over the default, one for a school, calendar or year
 over one for all, and more of the three over fewer. Two rows that are as specific as each other, apply to
-the same cell and disagree are an error, never a choice made here.
+the same cell and disagree are an error, never a choice made here. So is a row that could never apply: a
+crosswalk is limited only to what the rows that hold its codes carry (`SCOPES`).
+
+A district's row without a value decides nothing: its code stays what it is without the row. So a list of
+codes can stand in the file before anybody knows what each of them means.
 
 Codes are not repeated in messages: whoever reads a log should not learn what stands in a cell.
 """
@@ -17,17 +21,37 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from itertools import combinations
 from pathlib import Path
+from typing import Literal
 
+import duckdb
 import pyarrow as pa
 
+from pipelines.config import IdRules
 from pipelines.contract import CROSSWALK_VALUES
+from pipelines.ids import AS_WRITTEN, normal_id
 from pipelines.yaml_document import Problem
 
 #: The default code tables.
 CODES = Path(__file__).parent / "codes"
+
+Scope = Literal["school_id", "calendar_id", "school_year"]
+
+#: What a crosswalk's rows may be limited to: what the rows that hold its codes carry. docs/sources/crosswalks.md
+#: says from where each is taken; the staging models follow it, and a test holds them to it.
+SCOPES: dict[str, tuple[Scope, ...]] = {
+    "school_level": ("school_id",),
+    **dict.fromkeys(("yes_no", "sex", "race", "economic", "language", "disability"), ("school_year",)),
+    **dict.fromkeys(
+        ("grade", "enrollment_type", "calendar_event", "attendance_category"),
+        ("school_id", "calendar_id", "school_year"),
+    ),
+    **dict.fromkeys(("behavior", "participation", "discipline_action"), ("school_id", "school_year")),
+    "survey_universe": ("school_year",),
+    "survey_answer": ("school_id", "school_year"),
+}
 
 _ALL = "all"
 _ALL_YEARS = 0
@@ -99,9 +123,10 @@ class _Read:
     line: int
 
 
-def load(district_folder: Path) -> Crosswalks:
+def load(district_folder: Path, school_ids: IdRules = AS_WRITTEN) -> Crosswalks:
     """Read the defaults and the crosswalk files of the district whose `district.yaml` is in this folder.
 
+    school_ids: how the district writes school ids, so that a row names a school as its extracts are read.
     A district without a `crosswalks` folder has the defaults. Raises nothing for what the files hold: every
     problem is in the result; where there is one, the entries are not to be used.
     """
@@ -109,9 +134,22 @@ def load(district_folder: Path) -> Crosswalks:
     read = [entry for crosswalk in CROSSWALK_VALUES for entry in _defaults(crosswalk, problems)]
     for path in sorted((district_folder / "crosswalks").glob("*.csv")):
         read.extend(_district_rows(path, problems))
+    read = _written_alike(read, school_ids)
     problems.extend(_disagreements(read))
     entries = tuple(sorted({entry.row for entry in read}))
     return Crosswalks(entries, tuple(sorted(problems, key=lambda problem: (str(problem.path), problem.line))))
+
+
+def _written_alike(read: list[_Read], rules: IdRules) -> list[_Read]:
+    """The rows with their school ids written by the rules of landing: one SQL says how, for files and for these."""
+    ids = sorted({entry.row.school_id for entry in read} - {_ALL})
+    if rules == AS_WRITTEN or not ids:
+        return read
+    with duckdb.connect() as con:
+        all_ids = "(select unnest($ids) as id)"
+        written = con.execute(f"select id, {normal_id('id', rules)} from {all_ids}", {"ids": ids}).fetchall()
+    to = dict(written)
+    return [replace(entry, row=replace(entry.row, school_id=to.get(entry.row.school_id, _ALL))) for entry in read]
 
 
 def _defaults(crosswalk: str, problems: list[Problem]) -> Iterator[_Read]:
@@ -125,6 +163,8 @@ def _district_rows(path: Path, problems: list[Problem]) -> Iterator[_Read]:
     for line, cells in _cells(path, _REQUIRED_COLUMNS, _OPTIONAL_COLUMNS, problems):
         crosswalk, value = cells["crosswalk"].lower(), cells["value"].lower()
         year = cells.get("school_year", "") or str(_ALL_YEARS)
+        if not value and crosswalk in CROSSWALK_VALUES:
+            continue
         if not _is_known(crosswalk, value, path, line, problems):
             continue
         if year.lower() == _ALL:
@@ -139,9 +179,20 @@ def _district_rows(path: Path, problems: list[Problem]) -> Iterator[_Read]:
                 )
             )
             continue
-        school_id, calendar_id = cells.get("school_id", "") or _ALL, cells.get("calendar_id", "") or _ALL
+        school_id, calendar_id = _id(cells.get("school_id", "")), _id(cells.get("calendar_id", ""))
         school_year = int(year)
-        specificity = 1 + (school_id != _ALL) + (calendar_id != _ALL) + (school_year != _ALL_YEARS)
+        limited: dict[Scope, bool] = {
+            "school_id": school_id != _ALL,
+            "calendar_id": calendar_id != _ALL,
+            "school_year": school_year != _ALL_YEARS,
+        }
+        if never := [scope for scope, is_limited in limited.items() if is_limited and scope not in SCOPES[crosswalk]]:
+            allowed = " and ".join(SCOPES[crosswalk])
+            message = f"The crosswalk {crosswalk} cannot be limited by {' and '.join(never)}: its rows carry none."
+            remedy = f"Leave it empty; rows of this crosswalk can be limited by {allowed}."
+            problems.append(_problem(path, line, message, remedy))
+            continue
+        specificity = 1 + sum(limited.values())
         row = CodeRow(
             crosswalk, _folded(cells["code"]), value, school_id, calendar_id, school_year, specificity, "district"
         )
@@ -150,6 +201,11 @@ def _district_rows(path: Path, problems: list[Problem]) -> Iterator[_Read]:
 
 def _problem(path: Path, line: int, message: str, remedy: str) -> Problem:
     return Problem(line, "", message, remedy, path)
+
+
+def _id(cell: str) -> str:
+    """A school or calendar id as it is written; `all` where the row is for every one."""
+    return _ALL if cell.lower() in ("", _ALL) else cell
 
 
 def _folded(code: str) -> str:

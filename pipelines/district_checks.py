@@ -11,12 +11,17 @@ import re
 import zoneinfo
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
+from itertools import product
 from typing import Any
 
-from pipelines.config import as_day, closure_span
-from pipelines.contract import ENTITIES, REFUSED_COLUMN_WORDS, Column
+from pipelines.config import WEEKDAYS, as_day, closure_span
+from pipelines.contract import ENTITIES, Column
 from pipelines.mapping import CONSTANT_PATTERNS, FIRST_YEAR, LAST_YEAR
+from pipelines.patterns import has_groups, named_groups
+from pipelines.refused_columns import refused_word
+from pipelines.sandbox import MAXIMUM_BYTES, problem_of, sql_path
 from pipelines.sources import KINDS, KNOW_THEIR_LAYOUT
+from pipelines.sources.database_query import fault_of, is_mark, names_a_file
 from pipelines.yaml_document import Document, Where, closest, shorten
 
 #: Categories that an intersection may cross; each splits the students into parts that add up to all.
@@ -27,22 +32,6 @@ _RESERVED_ID = "all"
 
 _YEAR, _MONTH, _DAY = frozenset("yY"), frozenset("mbB"), frozenset("d")
 _DIRECTIVES = _YEAR | _MONTH | _DAY | frozenset("aAHIMSfpzZ")
-
-
-def refused_word(column: str) -> str | None:
-    """The refused word (contract.REFUSED_COLUMN_WORDS) in a column's name, in whatever spelling.
-
-    Long words are found anywhere; a short one only as a word of its own or at either end, since
-    `class_name` is no social security number.
-    """
-    letters = re.sub(r"[^a-z]", "", column.lower())
-    words = {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", column)}
-    for refused in REFUSED_COLUMN_WORDS:
-        if len(refused) > 4 and refused in letters:
-            return refused
-        if len(refused) <= 4 and (refused in words or letters.startswith(refused) or letters.endswith(refused)):
-            return refused
-    return None
 
 
 def check(document: Document, data: Mapping[str, Any]) -> None:
@@ -167,37 +156,73 @@ def _check_calendar_year(
                     f"{day} lies outside school year {ends_in} ({opens} to {ends})",
                     "correct the day, school_year (the year in which it ends), or district.school_year_start",
                 )
-    for number, closure in enumerate(_list(year.get("closures"))):
-        place = (*where, "closures", number)
-        if not isinstance(closure, (date, str)):
-            continue
-        try:
-            begins, ends = closure_span(closure)
-        except ValueError:
-            remedy = "write 2025-11-27, or 2025-12-22..2026-01-02"
-            document.add(place, f"{shorten(closure)} is not a date or a range of dates", remedy)
-            continue
-        if begins > ends:
-            document.add(place, "the range ends before it begins", "exchange the two dates")
-        elif first and last and not first <= begins <= ends <= last:
-            document.add(place, f"lies outside {first} to {last}", "name only days within first_day and last_day")
+    for setting in ("closures", "half_days"):
+        for number, span in enumerate(_list(year.get(setting))):
+            _check_days(document, (*where, setting, number), span, first, last)
+    closed = _spans(year.get("closures"))
+    weekdays = {day for _, day in _texts(year.get("weekdays", [*WEEKDAYS[:5]]))}
+    for number, half_day in enumerate(_list(year.get("half_days"))):
+        for begins, ends in _spans([half_day]):
+            place = (*where, "half_days", number)
+            if any(begins <= until and since <= ends for since, until in closed):
+                document.add(place, "lies in a closure", "a day is off or a half day: keep one of the two")
+            days = ((begins + timedelta(days=n)).weekday() for n in range(min((ends - begins).days + 1, 7)))
+            if begins <= ends and not any(WEEKDAYS[day] in weekdays for day in days):
+                document.add(place, "is no day of the school week", "correct the day, or add it to weekdays")
+    if year.get("periods") and year.get("grades"):
+        document.add(
+            (*where, "periods"),
+            "the periods of a day are a school's or a calendar's, not a grade's",
+            "give them to the calendar without grades",
+        )
+
+
+def _check_days(document: Document, place: Where, span: object, first: date | None, last: date | None) -> None:
+    """A date, or FROM..TO, within the first and last session day."""
+    if not isinstance(span, (date, str)):
+        return
+    try:
+        begins, ends = closure_span(span)
+    except ValueError:
+        remedy = "write 2025-11-27, or 2025-12-22..2026-01-02"
+        document.add(place, f"{shorten(span)} is not a date or a range of dates", remedy)
+        return
+    if begins > ends:
+        document.add(place, "the range ends before it begins", "exchange the two dates")
+    elif first and last and not first <= begins <= ends <= last:
+        document.add(place, f"lies outside {first} to {last}", "name only days within first_day and last_day")
+
+
+def _spans(value: object) -> list[tuple[date, date]]:
+    """First and last days of those that can be read."""
+    spans = []
+    for item in _list(value):
+        if isinstance(item, (date, str)):
+            try:
+                spans.append(closure_span(item))
+            except ValueError:
+                continue
+    return spans
 
 
 def _check_calendars_apart(document: Document, years: list[Any]) -> None:
-    seen: set[tuple[int, str]] = set()
+    seen: set[tuple[int, str, str, str]] = set()
     for number, year in enumerate(map(_map, years)):
         ends_in = year.get("school_year")
         if not isinstance(ends_in, int):
             continue
         schools = [school for _, school in _texts(year.get("schools", [_RESERVED_ID]))]
-        for school in schools:
-            if (ends_in, school) in seen:
+        calendar_id = year.get("calendar_id") or ""
+        grades = [grade for _, grade in _texts(year.get("grades"))] or [""]
+        for school, grade in product(schools, grades):
+            scope = (ends_in, school, str(calendar_id), grade)
+            if scope in seen:
                 document.add(
                     ("calendar", number, "schools"),
                     f"a calendar for {ends_in} and {shorten(school)} is already given",
-                    "keep one calendar for each school and year",
+                    "keep one for each school, calendar_id, grade and year",
                 )
-            seen.add((ends_in, school))
+            seen.add(scope)
 
 
 def _check_source(document: Document, where: Where, name: str, source: Mapping[str, Any]) -> None:
@@ -206,6 +231,7 @@ def _check_source(document: Document, where: Where, name: str, source: Mapping[s
     kind = source.get("kind")
     is_mapped = isinstance(kind, str) and kind not in KNOW_THEIR_LAYOUT
     _check_what_kind_needs(document, where, source)
+    _check_layout(document, where, source)
     files = source.get("files")
     for number, file in _texts([files] if isinstance(files, str) else files):
         if not file.strip() or "\0" in file:
@@ -229,6 +255,10 @@ def _check_source(document: Document, where: Where, name: str, source: Mapping[s
                 f"{shorten(delivery)} is not the start of a file's hash",
                 "copy the 12 characters that the held delivery was reported with",
             )
+    _check_masks(document, where, source)
+    mark = _map(source.get("high_water_mark")).get("column")
+    if isinstance(mark, str):
+        _check_named(document, (*where, "high_water_mark", "column"), mark)
     _check_date_formats(document, (*where, "date_formats"), source.get("date_formats"))
     entities = _map(source.get("entities"))
     if is_mapped and not entities and source.get("entities", {}) == {}:
@@ -242,6 +272,17 @@ def _check_source(document: Document, where: Where, name: str, source: Mapping[s
             document.add(place, message, f"{hint}known: {', '.join(ENTITIES)}")
         elif isinstance(mapping, dict):
             _check_entity(document, place, entity, mapping, complete=is_mapped)
+
+
+def _check_masks(document: Document, where: Where, source: Mapping[str, Any]) -> None:
+    empty = {value.strip() for _, value in _texts(source.get("empty_values"))}
+    for number, mask in _texts(source.get("masks")):
+        if not mask.strip():
+            remedy = "remove it: blank cells are unknown already"
+            document.add((*where, "masks", number), "an empty cell hides nothing", remedy)
+        elif mask.strip() in empty:
+            remedy = "keep it in one of the two: masks are counted, empty values are not"
+            document.add((*where, "masks", number), f"{shorten(mask)} is an empty value too", remedy)
 
 
 #: Settings that say something about some kinds of source only.
@@ -271,9 +312,57 @@ def _check_what_kind_needs(document: Document, where: Where, source: Mapping[str
     if kind == "database":
         if source.get("files"):
             document.add((*where, "files"), "says nothing to a source of kind database", "remove it")
+        _check_query(document, where, source)
     elif source.get("files", []) == []:
         remedy = "give at least one: a path or a glob, as extracts/attendance_*.csv"
         document.add((*where, "files"), "no file is named", remedy)
+
+
+def _check_layout(document: Document, where: Where, source: Mapping[str, Any]) -> None:
+    """Where a file's columns stand, and how it shows that it is whole."""
+    header = source.get("header", 1)
+    if header == 0 and not source.get("column_names"):
+        document.add((*where, "column_names"), "nothing names the columns of a file without a header", "name them all")
+    elif (isinstance(header, int) and header < 0) or (isinstance(header, str) and not header.strip()):
+        document.add((*where, "header"), "is neither a line nor a column name", "write 1 for the first line")
+    for name, place in _map(source.get("fields")).items():
+        ends = place if isinstance(place, list) and all(type(end) is int for end in place) else []
+        if len(ends) != 2 or not 1 <= ends[0] <= ends[1]:
+            remedy = "write [first, last], counted in characters from 1"
+            document.add((*where, "fields", name), "is not a first and a last character", remedy)
+    whole = _map(source.get("whole"))
+    if isinstance(marker := whole.get("marker"), str) and (not marker.strip() or "/" in marker or "\\" in marker):
+        remedy = "write {name}.done, {stem}.ctl or a name"
+        document.add((*where, "whole", "marker"), "is not the name of a file beside the extract", remedy)
+    trailer = whole.get("trailer")
+    if isinstance(trailer, str):
+        if named_groups(trailer) is None:
+            remedy = "write it as 'TRL[|](?P<rows>[0-9]+)'"
+            document.add((*where, "whole", "trailer"), f"{shorten(trailer)} is not a regular expression", remedy)
+        if source.get("kind") not in ("delimited", "fixed_width", "json_lines"):
+            message = f"says nothing to a source of kind {source.get('kind')}"
+            document.add((*where, "whole", "trailer"), message, "remove it")
+
+
+def _check_query(document: Document, where: Where, source: Mapping[str, Any]) -> None:
+    query, mark = source.get("query"), source.get("high_water_mark")
+    if isinstance(query, str) and query.strip() and not names_a_file(query):
+        fault = fault_of(query, has_mark=mark is not None)
+        if fault is not None:
+            _, message, remedy = fault
+            document.add((*where, "query"), message[0].lower() + message[1:].rstrip("."), remedy.rstrip("."))
+    if mark is None:
+        return
+    start = _map(mark).get("start")
+    if isinstance(start, str) and not is_mark(start):
+        remedy = "write a number, or a day or time as '2025-07-01' or '2025-07-01 00:00:00'"
+        document.add((*where, "high_water_mark", "start"), f"{shorten(start)} is no number, date or time", remedy)
+    if source.get("missing_rows") in ("full", "active_only"):
+        document.add(
+            (*where, "high_water_mark"),
+            f"with missing_rows: {source['missing_rows']} every row that did not change would count as gone",
+            "write append, or window where the query gives whole days again; or remove high_water_mark",
+        )
 
 
 def _is_encoding(name: str) -> bool:
@@ -300,6 +389,28 @@ def _check_date_formats(document: Document, where: Where, formats: object) -> No
 
 def _check_entity(document: Document, where: Where, name: str, mapping: Mapping[str, Any], complete: bool) -> None:
     """A map of one entity. complete: every required column must be fed (Ed-Fi XML feeds them by itself)."""
+    _check_targets(document, where, name, mapping)
+    for target, column in _map(mapping.get("columns")).items():
+        _check_column(document, (*where, "columns", target), target, column, name)
+    for part in ("where", "where_not"):
+        for column, values in _map(mapping.get(part)).items():
+            _check_named(document, (*where, part, column), column)
+            if values == []:
+                document.add((*where, part, column), "names no value", "list the values, or remove this line")
+    if mapping.get("unpivot") is not None:
+        _check_unpivot(document, (*where, "unpivot"), _map(mapping.get("unpivot")))
+    sql = mapping.get("sql")
+    if not complete:
+        for part in sorted({"unpivot", "sql"} & mapping.keys()):
+            document.add((*where, part), "says nothing to a format that knows its own layout", "remove it")
+    elif isinstance(sql, str):
+        _check_sql(document, where, sql, mapping)
+    else:
+        _check_required(document, where, name, mapping)
+
+
+def _check_targets(document: Document, where: Where, name: str, mapping: Mapping[str, Any]) -> None:
+    """The contract columns that a map feeds, and their constants."""
     known = ENTITIES[name].by_name
     columns, constants = _map(mapping.get("columns")), _map(mapping.get("constants"))
     for part, targets in (("columns", columns), ("constants", constants)):
@@ -321,13 +432,12 @@ def _check_entity(document: Document, where: Where, name: str, mapping: Mapping[
                 f"the constant is not a {known[target].type}",
                 "write dates as 2026-01-31, numbers with a point, booleans as true or false",
             )
-    for target, column in columns.items():
-        _check_column(document, (*where, "columns", target), target, column, name)
-    for column in _map(mapping.get("where")):
-        if word := refused_word(column):
-            _refuse(document, (*where, "where", column), column, word)
-    for column in known.values() if complete else ():
-        if column.required and column.name not in columns and column.name not in constants:
+
+
+def _check_required(document: Document, where: Where, name: str, mapping: Mapping[str, Any]) -> None:
+    fed = _map(mapping.get("columns")).keys() | _map(mapping.get("constants")).keys()
+    for column in ENTITIES[name].columns:
+        if column.required and column.name not in fed:
             document.add(
                 (*where, "columns", column.name),
                 f"{name} needs this column ({column.description})",
@@ -348,25 +458,133 @@ def _constant_fits(column: Column, value: str) -> bool:
 
 
 def _check_column(document: Document, where: Where, target: str, column: object, entity: str) -> None:
-    details = _map(column)
-    source = details.get("column") if details else column
-    if isinstance(source, str):
-        place = (*where, "column") if details else where
-        if word := refused_word(source):
-            _refuse(document, place, source, word)
-        elif not source.strip():
-            document.add(place, "is empty", "name the file's column")
+    if not isinstance(column, dict):
+        if isinstance(column, str):
+            _check_named(document, where, column)
+        return
+    _check_where_from(document, where, column)
+    if isinstance(pattern := column.get("pattern"), str) and not has_groups(pattern, 1):
+        document.add(
+            (*where, "pattern"),
+            f"{shorten(pattern)} is not a regular expression with one group",
+            "put brackets around the one part that is the value, as '([A-Z]+) - .*'; (?:...) groups without taking",
+        )
     contract = ENTITIES[entity].by_name.get(target)
     if contract is None:
         return
-    if isinstance(separator := details.get("separator"), str):
+    if isinstance(separator := column.get("separator"), str):
         if not contract.many:
             document.add((*where, "separator"), f"{target} holds one value", "remove separator")
         elif not separator:
             document.add((*where, "separator"), "is empty", "write what stands between the values, as ';'")
-    if details.get("date_formats") is not None and contract.type != "date":
+    if "columns" in column and not contract.many and column.get("join") is None:
+        remedy = 'write what stands between the parts, as join: "-", or join: "" for nothing'
+        document.add((*where, "join"), f"{target} holds one value, combined from several columns", remedy)
+    elif "join" in column and ("columns" not in column or contract.many):
+        why = f"{target} holds many values, which | joins" if contract.many else "there is one column only"
+        document.add((*where, "join"), f"says nothing: {why}", "remove join")
+    if column.get("date_formats") is not None and contract.type != "date":
         document.add((*where, "date_formats"), f"{target} is not a date", "remove date_formats")
-    _check_date_formats(document, (*where, "date_formats"), details.get("date_formats"))
+    _check_date_formats(document, (*where, "date_formats"), column.get("date_formats"))
+
+
+def _check_where_from(document: Document, where: Where, column: Mapping[str, Any]) -> None:
+    """Which columns of the file a detailed map reads: one, several to combine, or flags."""
+    given = [part for part in ("column", "columns", "flags") if column.get(part) is not None]
+    if len(given) != 1:
+        message = f"{' and '.join(given)} are given" if given else "no column of the file is named"
+        document.add(where, message, "write one of column, columns (to combine) and flags")
+    if isinstance(one := column.get("column"), str):
+        _check_named(document, (*where, "column"), one)
+    seen: set[str] = set()
+    for number, one in _texts(column.get("columns")):
+        _check_named(document, (*where, "columns", number), one)
+        if one.lower() in seen:
+            document.add((*where, "columns", number), f"{shorten(one)} is named twice", "remove one of the two")
+        seen.add(one.lower())
+    for flag, code in _map(column.get("flags")).items():
+        _check_named(document, (*where, "flags", flag), flag)
+        if isinstance(code, str) and (not code.strip() or "|" in code):
+            remedy = "write one code that a crosswalk knows, without |"
+            document.add((*where, "flags", flag), "stands for no code", remedy)
+    for part in ("join", "pattern", "separator", "date_formats") if column.get("flags") is not None else ():
+        if column.get(part) is not None:
+            document.add((*where, part), "says nothing about flags, which are set or not", "remove it")
+    if "flag_values" in column and column.get("flags") is None:
+        document.add((*where, "flag_values"), "there are no flags", "remove it, or write flags")
+
+
+def _check_named(document: Document, where: Where, column: str) -> None:
+    """A column of the file that a map names."""
+    if word := refused_word(column):
+        _refuse(document, where, column, word)
+    elif not column.strip():
+        document.add(where, "is empty", "name the file's column")
+
+
+def _check_unpivot(document: Document, where: Where, unpivot: Mapping[str, Any]) -> None:
+    chosen, repeat = unpivot.get("columns"), unpivot.get("repeat")
+    if (chosen is None) == (repeat is None):
+        message = "columns and repeat are both given" if repeat else "does not say which columns become rows"
+        document.add(where, message, "write columns (a list or a regular expression), or repeat")
+        return
+    made = [str(unpivot.get("name", "column_name"))]
+    if repeat is None:
+        made.append(str(unpivot.get("value", "value")))
+    elif "value" in unpivot:
+        document.add((*where, "value"), "says nothing beside repeat, whose keys name the cells", "remove it")
+    for number, column in _texts(chosen):
+        _check_named(document, (*where, "columns", number), column)
+    if chosen == []:
+        document.add((*where, "columns"), "names no column", "list the columns that become rows")
+    if isinstance(chosen, str):
+        groups = named_groups(chosen)
+        if groups is None:
+            remedy = "write one that whole column names fit, as 'D_(?P<day>[0-9]{8})'"
+            document.add((*where, "columns"), f"{shorten(chosen)} is not a regular expression", remedy)
+        made += groups or ()
+    made += _check_repeat(document, (*where, "repeat"), _list(repeat))
+    for name in made:
+        _check_named(document, (*where, "name"), name)
+    twice = sorted({name for name in made if [one.lower() for one in made].count(name.lower()) > 1})
+    if twice:
+        message = f"makes several columns that are called {', '.join(map(shorten, twice))}"
+        document.add(where, message, "give name, value, every group and every key of repeat a name of its own")
+
+
+def _check_repeat(document: Document, where: Where, repeat: list[Any]) -> list[str]:
+    """Repeated groups of columns must speak of the same things: the names of the columns that they make."""
+    keys = [name for name in _map(repeat[0]) if isinstance(name, str)] if repeat else []
+    for number, group in enumerate(map(_map, repeat)):
+        for key, column in group.items():
+            if isinstance(column, str):
+                _check_named(document, (*where, number, key), column)
+        if not group or set(group) != set(keys):
+            message = f"does not name the same columns as the first group ({', '.join(map(shorten, keys)) or 'none'})"
+            document.add((*where, number), message, "give every group the same keys")
+    return keys
+
+
+def _check_sql(document: Document, where: Where, name: str, mapping: Mapping[str, Any]) -> None:
+    """A map by SQL says all in its file, which must be there and be one SELECT."""
+    for part in ("columns", "constants", "where", "where_not", "unpivot"):
+        if mapping.get(part):
+            document.add((*where, part), "says nothing beside sql, which yields the contract's columns", "remove it")
+    place = (*where, "sql")
+    path = sql_path(document.path.parent, name)
+    if path is None or path.suffix.lower() != ".sql":
+        document.add(place, "is not a .sql file beside district.yaml", "write a path below its folder, as maps/a.sql")
+        return
+    try:
+        size = path.stat().st_size
+        sql = path.read_text(encoding="utf-8-sig") if size <= MAXIMUM_BYTES else ""
+    except (OSError, ValueError):
+        document.add(place, f"{shorten(name)} cannot be read as UTF-8 text", "correct the path or the file")
+        return
+    if size > MAXIMUM_BYTES:
+        document.add(place, f"{shorten(name)} is larger than {MAXIMUM_BYTES:,} bytes", "write one short SELECT")
+    elif problem := problem_of(sql):
+        document.add(place, f"{shorten(name)}: {problem}", "write one SELECT from source that yields line too")
 
 
 def _refuse(document: Document, where: Where, column: str, word: str) -> None:
@@ -403,6 +621,18 @@ def _check_what_is_fed(
                 "it feeds attendance_event, and a day without a mark could mean two things",
                 "write every_day (no mark: attendance was not taken) or exceptions (no mark: present)"
                 + (", or list under entities what it feeds" if source.get("kind") == "edfi_xml" else ""),
+            )
+        marks = _map(_map(source.get("entities")).get("attendance_event"))
+        if (
+            "period" in _map(marks.get("columns"))
+            and source.get("attendance_records") == "exceptions"
+            and not any("bell_schedule" in entities for entities in fed.values())
+            and not any(_map(year).get("periods") for year in _list(data.get("calendar")))
+        ):
+            document.add(
+                (*where, "entities", "attendance_event", "columns", "period"),
+                "only exceptions are sent, by period, and nothing says which periods a day has",
+                "map a file to bell_schedule, or give calendar: periods, as {'1': 50, '2': 50}",
             )
         system = source.get("student_system")
         if isinstance(system, str) and system != own_system and not joined:

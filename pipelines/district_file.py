@@ -18,9 +18,11 @@ from pydantic import BaseModel, ValidationError
 
 from pipelines.config import DistrictFile, Settings
 from pipelines.district_checks import check
+from pipelines.ids import with_id_rules
 from pipelines.yaml_document import Problem, read, validation_problems
 
 _REMEDIES = {
+    "connection": "write the name of an environment variable, as SIS_URL, which holds the URL",
     "missing_rows": "say what a row that is no longer sent means: full (it was deleted), active_only (it is no "
     "longer active, what was known stays), window (only the dates in the file are restated), append (nothing)",
     "student_system": "use lower-case letters, digits, _ and -, at most 64",
@@ -40,7 +42,8 @@ class ConfigurationProblems(Exception):
 def load(path: Path) -> DistrictFile:
     """Reads and validates a whole `district.yaml`.
 
-    Returns the settings with the absolute path of their file, to whose folder paths in it are relative.
+    Returns the settings with the absolute path of their file, to whose folder paths in it are relative. Each source
+    carries the rules by which its ids are written, and the calendars' schools are written by the district's.
     Raises ConfigurationProblems, and nothing else, for anything wrong with the file.
     """
     document = read(path)
@@ -53,7 +56,7 @@ def load(path: Path) -> DistrictFile:
         check(document, document.data)
     if document.problems or settings is None:
         raise ConfigurationProblems(document.problems)
-    return DistrictFile(path=path.absolute(), settings=settings)
+    return DistrictFile(path=path.absolute(), settings=with_id_rules(settings))
 
 
 def json_schema() -> dict[str, Any]:

@@ -7,12 +7,14 @@ pseudonym, so it is kept apart from the data; whoever loses it can no longer joi
 
 from __future__ import annotations
 
+import hashlib
 import hmac
+import json
 import os
 import secrets
 import stat
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import duckdb
@@ -22,8 +24,11 @@ import pyarrow
 from pipelines.home import Home, write_atomically
 
 _KEY_BYTES = 32
+#: Bytes that SHA-256 takes in at a time: a longer key is hashed first (RFC 2104).
+_BLOCK = 64
 _FINGERPRINT_LABEL = b"equity warehouse: fingerprint of the pseudonym key"
 _FINGERPRINT_FILE = "key.fingerprint"
+_ROTATION_FILE = "key.rotation"
 #: Ids hashed in one go: bounds memory, large enough that the passes between Python and DuckDB do not show.
 _BATCH = 200_000
 
@@ -67,7 +72,7 @@ class KeyFile:
         Raises KeyProblem when the key is absent from a home that holds data, is another key than
         the one the data were made with, is malformed, or may be read by others.
         """
-        path = Path(os.environ.get("EQUITY_KEY_FILE") or home.keys / "pseudonym.key")
+        path = key_path(home)
         has_data = _has_data(home)
         try:
             created = not path.exists()
@@ -80,7 +85,7 @@ class KeyFile:
                 path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 for left in path.parent.glob(f".{path.name}.*.tmp"):  # half a key, of a run that was killed
                     left.unlink()
-                write_atomically(path, secrets.token_hex(_KEY_BYTES) + "\n", mode=0o600)
+                write_atomically(path, new_key(), mode=0o600)
             key = _read(path)
         except OSError as problem:
             raise KeyProblem(
@@ -90,6 +95,46 @@ class KeyFile:
         fingerprint = fingerprint_of(key)
         _agree(home, fingerprint, path, has_data)
         return cls(key, fingerprint, path, created)
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """A change of key that no landing has finished yet (see pipelines.key_rotation).
+
+    retired, made: fingerprints of the key before and the key after. is_set_aside: whether what was made with
+    the retired key is out of the way.
+    """
+
+    retired: str
+    made: str
+    is_set_aside: bool = False
+
+    @classmethod
+    def pending(cls, home: Home) -> Rotation | None:
+        noted = home.landing / _ROTATION_FILE
+        return cls(**json.loads(noted.read_text(encoding="ascii"))) if noted.exists() else None
+
+    def note(self, home: Home) -> None:
+        write_atomically(home.landing / _ROTATION_FILE, json.dumps(asdict(self)) + "\n")
+
+    @staticmethod
+    def forget(home: Home) -> None:
+        (home.landing / _ROTATION_FILE).unlink(missing_ok=True)
+
+
+def record_fingerprint(home: Home, fingerprint: str) -> None:
+    """Say which key this home's data are made with."""
+    write_atomically(home.landing / _FINGERPRINT_FILE, fingerprint + "\n")
+
+
+def key_path(home: Home) -> Path:
+    """Where the key lies: EQUITY_KEY_FILE, else `keys/pseudonym.key` of the home."""
+    return Path(os.environ.get("EQUITY_KEY_FILE") or home.keys / "pseudonym.key")
+
+
+def new_key() -> str:
+    """A new random key as a key file holds it."""
+    return secrets.token_hex(_KEY_BYTES) + "\n"
 
 
 def hmac_sha256(key: bytes, data: bytes) -> bytes:
@@ -124,17 +169,15 @@ def add_keys(con: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str],
     """
     name = f"key_{domain}_{secrets.token_hex(4)}"
     distinct = " UNION ".join(f"SELECT {column} AS value FROM {table}" for column in columns)
-    con.execute(
-        f"CREATE TEMP TABLE {name}_ids AS SELECT value FROM (SELECT DISTINCT value FROM ({distinct})) "
-        "WHERE value IS NOT NULL"
-    )
+    # A condition here would be tested on every row, at twice the cost; NULL is left out below.
+    con.execute(f"CREATE TEMP TABLE {name}_ids AS SELECT DISTINCT value FROM ({distinct})")
     con.execute(f"CREATE TEMP TABLE {name} (value VARCHAR, key BIGINT)")
     count = _count(con, f"{name}_ids")
     for start in range(0, count, _BATCH):
         values = con.execute(
             f"SELECT value FROM {name}_ids WHERE rowid >= ? AND rowid < ?", [start, start + _BATCH]
         ).to_arrow_table()["value"]
-        kept = [value for value in values.to_pylist() if normalize(value)]
+        kept = [value for value in values.to_pylist() if value is not None and normalize(value)]
         batch = pyarrow.table({"value": pyarrow.array(kept, pyarrow.string()), "key": _hash(key, domain, kept)})
         con.register(f"{name}_batch", batch)
         con.execute(f"INSERT INTO {name} SELECT value, key FROM {name}_batch")
@@ -145,10 +188,19 @@ def add_keys(con: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str],
 
 
 def _hash(key: bytes, domain: str, values: Iterable[str]) -> numpy.ndarray[tuple[int], numpy.dtype[numpy.int64]]:
-    prefix = f"{domain}|".encode()
-    digest = hmac.digest
-    joined = b"".join(digest(key, prefix + normalize(value).encode(), "sha256")[:8] for value in values)
-    return numpy.frombuffer(joined, dtype=">i8").astype(numpy.int64)
+    """The pseudonym of each value. The two hashes that begin an HMAC (RFC 2104) are made once and copied for each
+    id: 0.8 microseconds an id, where hmac.digest takes 2.0 to make them anew.
+    """
+    block = (key if len(key) <= _BLOCK else hashlib.sha256(key).digest()).ljust(_BLOCK, b"\0")
+    begin_inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block) + f"{domain}|".encode()).copy
+    begin_outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block)).copy
+    hashed = bytearray()
+    for value in values:
+        inner, outer = begin_inner(), begin_outer()
+        inner.update(normalize(value).encode())
+        outer.update(inner.digest())
+        hashed += outer.digest()[:8]
+    return numpy.frombuffer(hashed, dtype=">i8").astype(numpy.int64)
 
 
 def _refuse_collisions(con: duckdb.DuckDBPyConnection, table: str) -> None:
@@ -187,19 +239,22 @@ def _agree(home: Home, fingerprint: str, path: Path, has_data: bool) -> None:
     known = recorded.read_text(encoding="ascii").strip() if recorded.exists() else None
     if known == fingerprint:
         return
-    if has_data:
+    rotation = Rotation.pending(home)
+    # A rotation killed between its last two steps: the key is the new one, the record still the old one's.
+    is_rotated = rotation is not None and (rotation.retired, rotation.made) == (known, fingerprint)
+    if has_data and not is_rotated:
         raise KeyProblem(
             f"The pseudonym key {path} is not the one that this home's data were made with.",
             "Name the right key in EQUITY_KEY_FILE, or restore it from its backup. Nothing was read.",
         )
     # The fingerprint stands before any data do, so a run killed in between leaves nothing to explain.
-    write_atomically(recorded, fingerprint + "\n")
+    record_fingerprint(home, fingerprint)
 
 
 def _has_data(home: Home) -> bool:
     """Whether anything was ever landed. What a killed run left unfinished (hidden names) is no data."""
     return any(
-        path.is_file() and path.name != _FINGERPRINT_FILE
+        path.is_file() and path.name not in (_FINGERPRINT_FILE, _ROTATION_FILE)
         for folder in (home.landing, home.raw)
         for path in folder.rglob("*")
         if not any(part.startswith(".") for part in path.relative_to(folder).parts)

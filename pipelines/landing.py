@@ -8,12 +8,9 @@ What goes wrong with input is told in `Landing.sources`, never raised.
 from __future__ import annotations
 
 import contextlib
-import glob
 import hashlib
 import json
-import os
 import shutil
-import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -23,6 +20,9 @@ from typing import Any, Literal
 
 import duckdb
 
+from pipelines import arrivals, key_rotation
+from pipelines.arrivals import Arrival
+from pipelines.changes import ChangeFile, changes, live_accounts, rows_in_use
 from pipelines.config import DistrictFile, EntityMap, Source
 from pipelines.contract import ENTITIES, raw_name
 from pipelines.deliveries import (
@@ -35,17 +35,17 @@ from pipelines.deliveries import (
     standings,
     twice_sent,
 )
-from pipelines.home import Home, sweep_unfinished, sync_folder
+from pipelines.home import Home, sweep_unfinished
 from pipelines.keys import KeyFile
-from pipelines.raw_files import Account, FileAccount, RawFiles, SourceFile, stored_path
-from pipelines.sources import Unreadable, entities_of
+from pipelines.raw_files import Account, FileAccount, RawFiles, SourceFile
+from pipelines.sandbox import sql_texts
+from pipelines.sources import NOT_WHOLE, entities_of
 
 Say = Callable[[str], None]
-Status = Literal["new", "unchanged", "absent", "unreadable", "held"]
+Status = Literal["new", "unchanged", "absent", "late", "unreadable", "held"]
 
-_COPY_CHUNK = 4 * 1024 * 1024
-#: Enough for 10 million rows; what does not fit goes to scratch files.
-_MEMORY_LIMIT = "1GB"
+#: Enough for 10 million rows, and the process stays below a gigabyte; what does not fit goes to scratch files.
+_MEMORY_LIMIT = "600MB"
 
 
 class EngineFailed(Exception):
@@ -56,8 +56,8 @@ class EngineFailed(Exception):
 class SourceState:
     """How a source stands tonight.
 
-    status: new (delivered today), unchanged, absent, unreadable or held. After the last three the newest
-        accepted delivery stays in use.
+    status: new (delivered today), unchanged, absent, late (not whole yet), unreadable or held. After the last
+        four the newest accepted delivery stays in use.
     last_received: the day of the newest accepted delivery, None where there is none.
     message, remedy: what is wrong and what to do; empty where nothing is. Neither holds a value from data.
     files: names of the files seen.
@@ -78,6 +78,7 @@ class LiveFile:
     delivery_no, delivered_on: the delivery that counts for it (see deliveries.standings).
     outcome: accepted, held or unreadable, as the delivery was.
     rows_read = rows_accepted + rows_refused + rows_filtered + rows_collapsed.
+    cells_masked: cells by which the sender hid a value; their rows count as any other.
     """
 
     source_id: str
@@ -98,15 +99,20 @@ class LiveFile:
     rows_refused: int
     rows_filtered: int
     rows_collapsed: int
+    cells_masked: int = 0
 
 
 @dataclass(frozen=True)
 class Landing:
-    """All sources and files after a night's landing. input_hash: equal where later stages get the same."""
+    """All sources and files after a night's landing. input_hash: equal where later stages get the same.
+
+    changes: what each accepted delivery changed, of the entities of which that is kept.
+    """
 
     sources: tuple[SourceState, ...]
     files: tuple[LiveFile, ...]
     input_hash: str
+    changes: tuple[ChangeFile, ...] = ()
 
 
 def land(district: DistrictFile, home: Home, *, as_of: date, say: Say) -> Landing:
@@ -130,10 +136,15 @@ def land(district: DistrictFile, home: Home, *, as_of: date, say: Say) -> Landin
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
         }
+        key_rotation.set_aside(home, key)
         try:
             with duckdb.connect(config=config) as con:
-                raw = RawFiles(con, home, key, district.settings.district.student_system, scratch)
-                return _Night(district, home, raw, as_of, say).land()
+                system, sql = district.settings.district.student_system, sql_texts(district)
+                raw = RawFiles(con, home, key, system, scratch, sql)
+                landing = _Night(district, home, raw, as_of, say).land()
+            if key_rotation.remove_set_aside(home):
+                say("Everything was read again with the new key; what was made with the retired one is removed.")
+            return landing
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
@@ -148,17 +159,6 @@ def _scrubbed(what: str) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class _Arrival:
-    """What lay there tonight: the delivered files, or what kept them from being one delivery."""
-
-    names: tuple[str, ...]
-    files: tuple[DeliveredFile, ...] = ()
-    status: Literal["absent", "unreadable"] | None = None
-    message: str = ""
-    remedy: str = ""
-
-
-@dataclass(frozen=True)
 class _Night:
     district: DistrictFile
     home: Home
@@ -168,46 +168,52 @@ class _Night:
 
     def land(self) -> Landing:
         sources = self.district.settings.sources
-        arrivals: dict[str, _Arrival | None] = {}
         receipts: dict[str, list[Receipt]] = {}
+        tonight: dict[str, Source] = {}
         for source_id, source in sources.items():
             known = receipts_of(self.home, source_id)
             receipts[source_id] = [one for one in known if one.delivery.delivered_on <= self.as_of]
             # With later deliveries at hand this is a past night repeated: only what had come by then counts.
-            is_past = len(receipts[source_id]) < len(known)
-            arrivals[source_id] = None if is_past else self._take_in(source_id, source)
-            self._note_delivery(source_id, arrivals[source_id], receipts[source_id])
+            if len(receipts[source_id]) == len(known):
+                tonight[source_id] = source
+        arrived = self._arrivals(tonight, receipts)
         anonymous = self._anonymous_surveys(receipts)
-        states, files = [], []
+        states, files, changed = [], [], []
         for source_id, source in sources.items():
             judged, accounts = self._judge(source_id, source, receipts[source_id], anonymous)
-            states.append(_state(source_id, arrivals[source_id], judged, self.as_of))
+            states.append(_state(source_id, arrived.get(source_id), judged, self.as_of))
             files.extend(self._files(source_id, source, judged, accounts))
-        return Landing(tuple(states), tuple(files), _input_hash(states, files, self.raw.key.fingerprint))
+            changed.extend(self._changes(source_id, source, judged, accounts))
+        input_hash = _input_hash(states, files, changed, self.raw.key.fingerprint)
+        return Landing(tuple(states), tuple(files), input_hash, tuple(changed))
 
     # --- files -------------------------------------------------------------------------------------------
 
-    def _take_in(self, source_id: str, source: Source) -> _Arrival:
-        """Copy what lies there into landing/files, by content."""
-        found, missing = _find(source, self.district.folder)
-        names = tuple(found)
-        message = f"No file is found for {', '.join(missing)}." if missing else ""
-        remedy = "Check the export and the path in district.yaml." if missing else ""
-        if missing and (not found or source.missing_rows == "full"):
-            # Of a full delivery no part may be missing: its rows would count as deleted.
-            return _Arrival(names, (), "absent", message, remedy)
-        files = []
-        for name, path in found.items():
-            try:
-                files.append(DeliveredFile(name, _store(self.home, path)))
-            except Unreadable as problem:
-                self.say(f"{source_id}: {name}: {problem.message}")
-                return _Arrival(names, (), "unreadable", f"{name}: {problem.message}", problem.remedy)
-        return _Arrival(names, tuple(sorted(files)), None, message, remedy)
+    def _arrivals(self, tonight: dict[str, Source], receipts: dict[str, list[Receipt]]) -> dict[str, Arrival]:
+        """What lies there tonight, and a receipt in hand for each delivery that it makes."""
+        folder = self.district.folder
+        sightings = arrivals.look(tonight, folder)
+        found: dict[str, Arrival] = {}
+        for source_id, source in tonight.items():
+            with _scrubbed(source_id):
+                found[source_id] = arrivals.take_in(
+                    source_id,
+                    source,
+                    sightings[source_id],
+                    folder=folder,
+                    time_zone=self.district.settings.district.time_zone,
+                    receipts=receipts[source_id],
+                    home=self.home,
+                    scratch=self.raw.scratch,
+                )
+            if found[source_id].status in ("late", "unreadable"):
+                self.say(f"{source_id}: {found[source_id].message}")
+            self._note_delivery(source_id, found[source_id], receipts[source_id])
+        return found
 
-    def _note_delivery(self, source_id: str, arrival: _Arrival | None, receipts: list[Receipt]) -> None:
+    def _note_delivery(self, source_id: str, arrival: Arrival, receipts: list[Receipt]) -> None:
         """Add tonight's delivery to the receipts in hand when the set of files is not the newest one's."""
-        if arrival is None or not arrival.files:
+        if not arrival.files:
             return
         if receipts and receipts[-1].delivery.files == arrival.files:
             return
@@ -277,7 +283,7 @@ class _Night:
             if account.is_wholly_refused:
                 message = f"{file.name}: every row was refused."
                 return _undecided(receipt, "wholly_refused", message, "See equity quarantine for the reasons.")
-        if not receipt.is_cleared and accepted and source.missing_rows in ("full", "window"):
+        if not receipt.is_cleared and accepted and source.missing_rows != "append":
             percent = self.district.settings.thresholds.removed_rows_percent
             is_accepted = receipt.delivery.hash[:12] in source.accept_removals
             before = standings(accepted, source.missing_rows)
@@ -286,13 +292,14 @@ class _Night:
             if receipt.outcome == "held" and receipt.basis == basis:
                 return receipt
             with _scrubbed(receipt.delivery.source_id):
-                losing = None if is_accepted else self._entity_losing(percent, before, after, accounts)
+                asked = self._students_leaving if source.missing_rows == "active_only" else self._entity_losing
+                losing = None if is_accepted else asked(percent, before, after, accounts)
             if losing:
                 return replace(
                     receipt,
                     outcome="held",
                     reason="removes_too_many_rows",
-                    message=f"The delivery would remove more than {percent} % of the rows of {losing}.",
+                    message=f"The delivery would {losing}.",
                     remedy=f"If that is right, add {receipt.delivery.hash[:12]} to the source's accept_removals.",
                     basis=basis,
                 )
@@ -301,37 +308,57 @@ class _Night:
     def _entity_losing(
         self, percent: int, before: list[Standing], after: list[Standing], accounts: dict[str, FileAccount]
     ) -> str | None:
-        """The first entity of which the keys in use would shrink by more than `percent`, else None."""
+        """What would be lost, when the keys in use of an entity would shrink by more than `percent`, else None."""
         for name, entity in ENTITIES.items():
-            old, new = self._rows_in_use(name, before, accounts), self._rows_in_use(name, after, accounts)
+            old, new = (
+                rows_in_use(self.raw, name, live_accounts(name, side, accounts), restating=True)
+                for side in (before, after)
+            )
             if old is None:
                 continue
             keys = ", ".join(raw_name(entity.by_name[column]) for column in entity.key)
             kept = f"SELECT {keys} FROM ({new})" if new is not None else f"SELECT {keys} FROM old WHERE false"
-            row = self.raw.con.execute(
-                f"WITH old AS (SELECT DISTINCT {keys} FROM ({old})) "
-                f"SELECT (SELECT count(*) FROM old), (SELECT count(*) FROM (FROM old EXCEPT {kept}))"
-            ).fetchone()
-            if row and 100 * row[1] > percent * row[0]:
-                return name
+            if self._shrinks(f"SELECT DISTINCT {keys} FROM ({old})", kept, percent):
+                return f"remove more than {percent} % of the rows of {name}"
         return None
 
-    def _rows_in_use(self, entity: str, standing: list[Standing], accounts: dict[str, FileAccount]) -> str | None:
-        """SQL of the rows of an entity that speak: those of a later delivery replace earlier ones in their window."""
-        date_column = ENTITIES[entity].date_column
-        live = [
-            (one.delivery_no, account)
-            for one in standing
-            if one.is_live and (account := accounts[one.file.file_id].entities.get(entity)) is not None
-        ]
-        selects = []
-        for number, account in live:
-            later = [a for no, a in live if no > number]
-            spans = _merged([(a.window_lo, a.window_hi) for a in later if a.window_lo and a.window_hi])
-            restated = " OR ".join(f"{date_column} BETWEEN '{lo}' AND '{hi}'" for lo, hi in spans) or "false"
-            path = str(self.raw.raw_path(account)).replace("'", "''")
-            selects.append(f"SELECT * FROM read_parquet('{path}') WHERE ({restated}) IS NOT TRUE")
-        return " UNION ALL ".join(selects) or None
+    def _students_leaving(
+        self, percent: int, before: list[Standing], after: list[Standing], accounts: dict[str, FileAccount]
+    ) -> str | None:
+        """The same for an active-only source: it removes nothing, but whom it leaves out has left.
+
+        Students are counted, not rows: a new school year gives everybody a new row.
+        """
+        name = "student_school_enrollment"
+        old, new = (
+            rows_in_use(
+                self.raw,
+                name,
+                live_accounts(name, [one for one in side if one.delivery_no == side[-1].delivery_no], accounts),
+                restating=False,
+            )
+            for side in (before, after)
+        )
+        if old is None:
+            return None
+        staying = f"SELECT DISTINCT student_key FROM ({old}) WHERE coalesce(exit_date, '') = ''"
+        kept = f"SELECT student_key FROM ({new})" if new is not None else "SELECT student_key FROM old WHERE false"
+        if self._shrinks(staying, kept, percent):
+            return f"end the enrollment of more than {percent} % of the students"
+        return None
+
+    def _shrinks(self, old: str, kept: str, percent: int) -> bool:
+        row = self.raw.con.execute(
+            f"WITH old AS ({old}) SELECT (SELECT count(*) FROM old), (SELECT count(*) FROM (FROM old EXCEPT {kept}))"
+        ).fetchone()
+        return bool(row and 100 * row[1] > percent * row[0])
+
+    def _changes(
+        self, source_id: str, source: Source, judged: list[Receipt], accounts: dict[str, FileAccount]
+    ) -> list[ChangeFile]:
+        accepted = [one.delivery for one in judged if one.outcome == "accepted"]
+        with _scrubbed(source_id):
+            return changes(self.raw, source, accepted, accounts, self.district.settings.district.school_year_start)
 
     def _files(
         self, source_id: str, source: Source, judged: list[Receipt], accounts: dict[str, FileAccount]
@@ -373,73 +400,8 @@ class _Night:
             rows_refused=account.rows_refused,
             rows_filtered=account.rows_filtered,
             rows_collapsed=account.rows_collapsed,
+            cells_masked=account.cells_masked,
         )
-
-
-def _find(source: Source, folder: Path) -> tuple[dict[str, Path], list[str]]:
-    """The files that the source's patterns name, sorted, and the patterns that name none.
-
-    A pattern that is the path of something is taken literally, also when it is no file: that is told later.
-    """
-    found: dict[str, Path] = {}
-    missing = []
-    for pattern in source.files:
-        if os.path.lexists(folder / pattern):
-            names = [pattern]
-        else:
-            # Path.glob knows neither absolute patterns nor names as the pattern spells them (../export/a.csv).
-            matches = glob.glob(pattern, root_dir=folder, recursive=True)  # noqa: PTH207
-            names = [name for name in matches if (folder / name).is_file()]
-        if not names:
-            missing.append(pattern)
-        found.update({name: folder / name for name in names})
-    return dict(sorted(found.items())), missing
-
-
-def _store(home: Home, path: Path) -> str:
-    """Copy a file into landing/files while hashing it: its SHA-256. Raises Unreadable when it cannot be read."""
-    temporary = home.landing / ".scratch" / "arriving"
-    digest = hashlib.sha256()
-    try:
-        before = path.stat()
-        if not stat.S_ISREG(before.st_mode):
-            raise Unreadable("not_a_file", "This is not a file.", None, "Put the exported file in its place.")
-        arriving = path.open("rb")
-    except OSError as problem:
-        raise _cannot_read(problem) from None
-    with arriving, temporary.open("wb") as copy:
-        temporary.chmod(0o600)
-        while chunk := _read_chunk(arriving.read):
-            digest.update(chunk)
-            copy.write(chunk)
-        after = os.fstat(arriving.fileno())
-        copy.flush()
-        os.fsync(copy.fileno())
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        temporary.unlink()
-        raise Unreadable(
-            "still_arriving", "The file changed while it was read.", None, "Run again when it is complete."
-        )
-    target = stored_path(home, digest.hexdigest())
-    if target.exists():
-        temporary.unlink()
-    else:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary.replace(target)
-        sync_folder(target.parent)
-    return digest.hexdigest()
-
-
-def _read_chunk(read: Callable[[int], bytes]) -> bytes:
-    try:
-        return read(_COPY_CHUNK)
-    except OSError as problem:
-        raise _cannot_read(problem) from None
-
-
-def _cannot_read(problem: OSError) -> Unreadable:
-    message = f"The file cannot be read: {problem.strerror}."
-    return Unreadable("not_readable", message, None, "Check that it is there and that this user may read it.")
 
 
 def _undecided(receipt: Receipt, reason: str, message: str, remedy: str) -> Receipt:
@@ -462,18 +424,7 @@ def _basis(
     return hashlib.sha256(json.dumps([percent, is_accepted, len(before), rows]).encode()).hexdigest()
 
 
-def _merged(spans: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Spans of ISO dates, overlapping ones joined."""
-    merged: list[tuple[str, str]] = []
-    for lo, hi in sorted(spans):
-        if merged and lo <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(hi, merged[-1][1]))
-        else:
-            merged.append((lo, hi))
-    return merged
-
-
-def _state(source_id: str, arrival: _Arrival | None, judged: list[Receipt], as_of: date) -> SourceState:
+def _state(source_id: str, arrival: Arrival | None, judged: list[Receipt], as_of: date) -> SourceState:
     accepted = [one.delivery for one in judged if one.outcome == "accepted"]
     last_received = accepted[-1].delivered_on if accepted else None
     newest = judged[-1] if judged else None
@@ -486,14 +437,16 @@ def _state(source_id: str, arrival: _Arrival | None, judged: list[Receipt], as_o
         return state(arrival.status, arrival.message, arrival.remedy)
     if newest is None:
         return state("absent", "Nothing had arrived by this date.", "")
+    status: Status
     if newest.outcome != "accepted":
-        return state("held" if newest.outcome == "held" else "unreadable", newest.message, newest.remedy)
+        status = "held" if newest.outcome == "held" else "late" if newest.reason in NOT_WHOLE else "unreadable"
+        return state(status, newest.message, newest.remedy)
     messages, remedies = ([arrival.message], [arrival.remedy]) if arrival else ([], [])
     copies = twice_sent(newest.delivery)
     if copies:
         messages.append(f"The same content came under another name, and counts once: {', '.join(copies)}.")
         remedies.append("Remove the copy from the export.")
-    status: Status = "new" if newest.delivery.delivered_on == as_of else "unchanged"
+    status = "new" if newest.delivery.delivered_on == as_of else "unchanged"
     return state(status, " ".join(filter(None, messages)), " ".join(filter(None, remedies)))
 
 
@@ -509,12 +462,15 @@ def _in_words(account: FileAccount) -> str:
     counts = [
         f"{name} {one.rows_accepted:,} of {one.rows_read:,} rows"
         + (f", {one.rows_refused:,} refused" if one.rows_refused else "")
+        + (f", {one.cells_masked:,} cells hidden by the sender" if one.cells_masked else "")
         for name, one in account.entities.items()
     ]
     return "; ".join(counts) or "no rows"
 
 
-def _input_hash(states: Sequence[SourceState], files: Sequence[LiveFile], fingerprint: str) -> str:
+def _input_hash(
+    states: Sequence[SourceState], files: Sequence[LiveFile], changed: Sequence[ChangeFile], fingerprint: str
+) -> str:
     """Hash of all that later stages see. Delivery numbers count by their order only: a rejected one leaves no trace."""
     live = [file for file in files if file.is_live]
     order = {
@@ -534,4 +490,5 @@ def _input_hash(states: Sequence[SourceState], files: Sequence[LiveFile], finger
         for file in live
     ]
     statuses = [[state.source_id, state.status] for state in states]
-    return hashlib.sha256(json.dumps([fingerprint, statuses, sorted(facts)]).encode()).hexdigest()
+    history = [[change.source_id, change.entity, change.path.stem] for change in changed]
+    return hashlib.sha256(json.dumps([fingerprint, statuses, sorted(facts), history]).encode()).hexdigest()

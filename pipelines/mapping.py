@@ -2,7 +2,8 @@
 
 A map that `district_checks` has passed is turned into one SQL view (`judge`) in which each source
 row that the map keeps has its contract columns as text and the number of its first problem, 0 for none.
-A column that is not mapped is NULL; one that is mapped but blank is '': asked and unanswered.
+A column that is not mapped is NULL; one that is mapped but blank is '': asked and unanswered. A cell that
+holds a mask is blank too, and counted.
 """
 
 from __future__ import annotations
@@ -15,10 +16,15 @@ import duckdb
 
 from pipelines.config import ColumnMap, EntityMap, Source
 from pipelines.contract import Column, Entity
+from pipelines.ids import AS_WRITTEN, normal_id, rules_for
 from pipelines.sources import KNOW_THEIR_LAYOUT, MAPPED_BY_DISTRICT, Reading, Unreadable
 
-FIRST_YEAR, LAST_YEAR = 1900, 2100
-_ISO = "%Y-%m-%d"
+#: 1900-01-01 is what databases write for "no date", and what DuckDB 1.5.5 makes of the words epoch and infinity.
+FIRST_YEAR, LAST_YEAR = 1901, 2100
+ISO_DATE = "%Y-%m-%d"
+#: Kinds of source that may hold dates as such, and how their readers write those, whatever texts look like beside them.
+_TYPED = frozenset({"excel", "parquet", "json_lines", "database"})
+_TYPED_DATES = (ISO_DATE, "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S")
 #: Pairs of dates in one row of which the second may not lie before the first.
 _SPANS = (("entry_date", "exit_date"), ("start_date", "end_date"), ("opened", "closed"))
 _TRUE = ("true", "yes", "y", "1")
@@ -26,10 +32,18 @@ _FALSE = ("false", "no", "n", "0")
 #: Whole numbers, also as spreadsheets write them (420.0), and plain decimals: the same in Python and in DuckDB.
 _INTEGER = "[+-]?[0-9]{1,18}([.]0*)?"
 _DECIMAL = "[+-]?([0-9]{1,12}([.][0-9]{0,18})?|[.][0-9]{1,18})"
+#: Times of day: by 24 hours in two digits, or by 12 with their mark. 2:30 without one may be night or afternoon.
+_TIME_24 = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]+)?)?"
+_TIME_12 = "(0?[1-9]|1[0-2]):[0-5][0-9](:[0-5][0-9])? ?[AaPp][.]?[Mm][.]?"
 #: So much of a refused cell's shape is kept.
 _SHAPE_LENGTH = 20
 #: How a constant of a type reads; dates apart.
-CONSTANT_PATTERNS = {"integer": _INTEGER, "decimal": _DECIMAL, "boolean": "|".join((*_TRUE, *_FALSE))}
+CONSTANT_PATTERNS = {
+    "integer": _INTEGER,
+    "decimal": _DECIMAL,
+    "boolean": "|".join((*_TRUE, *_FALSE)),
+    "time": _TIME_24,
+}
 #: Everything that str.strip removes and that exports hold around values.
 _BLANKS = " || ".join(f"chr({code})" for code in (32, 9, 10, 11, 12, 13, 0x85, 0xA0, 0x2007, 0x202F, 0x3000, 0xFEFF))
 
@@ -50,13 +64,25 @@ class Judged:
     view: a DuckDB temp view with columns line BIGINT, problem INTEGER (0: none, else 1 + index into
         `judgements`), `value_<n>` (contract column n as text, dates ISO), `refused_value` (what stood in
         the column at fault; NULL where identifying) and `source_row` (the row as JSON).
-    rows_read, rows_filtered: rows of the table, and those that `where` leaves out.
+    rows_read, rows_filtered: rows of the table, and those that `where` and `where_not` leave out.
+    cells_masked: cells of the kept rows, in columns that the map reads, by which the sender hid a value.
     """
 
     view: str
     judgements: tuple[Judgement, ...]
     rows_read: int
     rows_filtered: int
+    cells_masked: int = 0
+
+
+@dataclass(frozen=True)
+class _Text:
+    """The SQL of a contract column as trimmed text. misfit: the condition on which the map cannot read the row."""
+
+    sql: str
+    misfit: str | None = None
+    reason: str = ""
+    remedy: str = ""
 
 
 def closest(name: str, names: Iterable[str]) -> list[str]:
@@ -86,16 +112,16 @@ def judge(
     names = [name for name in _column_names(con, table) if name != reading.line_column]
     by_district = key == MAPPED_BY_DISTRICT
     available = {name.lower(): name for name in names}
-    _require_columns(entity_map, available, names)
-    texts = {
-        column.name: _text_of(column, entity_map, source, available, by_district=by_district)
-        for column in entity.columns
-    }
-    mapped = ",\n".join(f"{texts[column.name]} AS text_{n}" for n, column in enumerate(entity.columns))
+    require_columns(file_columns(entity_map), names)
+    texts = [_text_of(column, entity_map, source, available, by_district=by_district) for column in entity.columns]
+    mapped = ",\n".join(
+        f"{text.sql} AS text_{n}" + (f", {text.misfit} AS misfit_{n}" if text.misfit else "")
+        for n, text in enumerate(texts)
+    )
     source_row = ", ".join(f"{_literal(name)}: {_quoted(name)}" for name in names)
     where = _where(entity_map, available)
     parsed, values = _parse(entity, entity_map, source)
-    conditions, judgements = _conditions(entity, anonymous_surveys)
+    conditions, judgements = _conditions(entity, texts, anonymous_surveys)
     cases = " ".join(f"WHEN {condition} THEN {n}" for n, condition in enumerate(conditions, start=1))
     shown = _shown_value(entity, judgements)
     view = f"{table}_{entity.name}"
@@ -106,7 +132,7 @@ def judge(
         FROM (
             SELECT *, CASE {cases} ELSE 0 END AS problem
             FROM (
-                SELECT *{parsed}
+                SELECT *{_with_normal_ids(entity, source)}{parsed}
                 FROM (
                     SELECT {_quoted(reading.line_column)} AS line, to_json({{{source_row}}})::VARCHAR AS source_row,
                         {mapped}
@@ -118,12 +144,24 @@ def judge(
         """
     )
     rows_read = _one(con, f"SELECT count(*) FROM {table}")
-    kept = _one(con, f"SELECT count(*) FROM {table} WHERE {where}") if entity_map.where else rows_read
-    return Judged(view, tuple(judgements), rows_read, rows_read - kept)
+    kept, masked = rows_read, 0
+    if source.masks:
+        cells = masked_cells(_read_columns(entity, entity_map, available, by_district=by_district), source)
+        kept, masked = _two(con, f"SELECT count(*), coalesce(sum({cells}), 0) FROM {table} WHERE {where}")
+    elif entity_map.where or entity_map.where_not:
+        kept = _one(con, f"SELECT count(*) FROM {table} WHERE {where}")
+    return Judged(view, tuple(judgements), rows_read, rows_read - kept, masked)
 
 
-def _require_columns(entity_map: EntityMap, available: Mapping[str, str], names: Sequence[str]) -> None:
-    wanted = [_file_column(target) for target in entity_map.columns.values()] + list(entity_map.where)
+def file_columns(entity_map: EntityMap) -> list[str]:
+    """Every column that the map reads, as the map spells it."""
+    mapped = [name for target in entity_map.columns.values() for name in _file_columns(target)]
+    return [*mapped, *entity_map.where, *entity_map.where_not]
+
+
+def require_columns(wanted: Iterable[str], names: Sequence[str]) -> None:
+    """Raises Unreadable when a wanted column is not among `names`, in any case; the closest ones are told."""
+    available = {_normal(name) for name in names}
     missing = sorted({name for name in wanted if _normal(name) not in available})
     if missing:
         hints = [f"{name} (closest in the file: {', '.join(closest(name, names)) or 'none'})" for name in missing]
@@ -137,39 +175,124 @@ def _require_columns(entity_map: EntityMap, available: Mapping[str, str], names:
 
 def _text_of(
     column: Column, entity_map: EntityMap, source: Source, available: Mapping[str, str], *, by_district: bool
-) -> str:
-    """The SQL of a contract column as trimmed text: NULL where it was never asked, '' where unanswered."""
+) -> _Text:
+    """A contract column's text: NULL where it was never asked, '' where unanswered."""
     if column.name in entity_map.constants:
-        return _literal(entity_map.constants[column.name].strip())
+        return _Text(_literal(entity_map.constants[column.name].strip()))
     target = entity_map.columns.get(column.name)
     if target is None and (by_district or column.name not in available):
-        return "NULL::VARCHAR"
-    name = available[_normal(_file_column(target))] if target is not None else column.name
-    empty = ", ".join(_literal(value.strip()) for value in source.empty_values)
-    trimmed = _trimmed(_quoted(name))
-    if isinstance(target, ColumnMap) and target.separator is not None:
-        separator = _literal(target.separator)
-        unwanted = f"('', {empty})" if empty else "('')"
-        parts = f"list_transform(string_split({_quoted(name)}, {separator}), lambda part: trim(part, {_BLANKS}))"
-        trimmed = f"array_to_string(list_filter({parts}, lambda part: part NOT IN {unwanted}), '|')"
-    if empty:
-        trimmed = f"CASE WHEN {trimmed} IN ({empty}) THEN '' ELSE {trimmed} END"
-    return f"coalesce({trimmed}, '')" if by_district else trimmed
+        return _Text("NULL::VARCHAR")
+    if isinstance(target, ColumnMap):
+        names = [available[_normal(name)] for name in _file_columns(target)]
+        return _flagged(column, target, names) if target.flags else _combined(column, target, names, source)
+    cell = _cell(available[_normal(target)] if target is not None else column.name, source)
+    # concat() makes '' of NULL and, unlike coalesce(), leaves a repeated value to be judged once (DuckDB 1.5.5).
+    return _Text(f"concat({cell})" if by_district else cell)
 
 
-def _trimmed(expression: str) -> str:
-    # trim() with a set of characters is four times slower than looking whether there is anything to trim.
+def _cell(name: str, source: Source) -> str:
+    """The SQL of a file column's trimmed text, '' where it says that nothing was entered or hides a value."""
+    text = trimmed(_quoted(name))
+    unknown = _listed((*source.empty_values, *source.masks))
+    return f"CASE WHEN {text} IN ({unknown}) THEN '' ELSE {text} END" if unknown else text
+
+
+def _combined(column: Column, target: ColumnMap, names: Sequence[str], source: Source) -> _Text:
+    """One column or several: what a pattern takes out of each cell, split, and joined without the empty ones."""
+    cells = [f"coalesce({_cell(name, source)}, '')" for name in names]
+    misfit = None
+    if target.pattern is not None:
+        fits = [f"regexp_full_match({cell}, {_literal(target.pattern)})" for cell in cells]
+        misfit = " OR ".join(f"({cell} <> '' AND NOT {fit})" for cell, fit in zip(cells, fits, strict=True))
+        whole = _literal(f"^(?:{target.pattern})$")
+        cells = [
+            f"CASE WHEN {fit} THEN trim(regexp_extract({cell}, {whole}, 1), {_BLANKS}) ELSE {cell} END"
+            for cell, fit in zip(cells, fits, strict=True)
+        ]
+    if target.separator is not None:
+        unwanted = _listed(("", *source.empty_values, *source.masks))
+        split = [f"string_split({cell}, {_literal(target.separator)})" for cell in cells]
+        parts = f"list_transform(flatten([{', '.join(split)}]), lambda part: trim(part, {_BLANKS}))"
+        text = f"array_to_string(list_filter({parts}, lambda part: part NOT IN ({unwanted})), '|')"
+    elif len(cells) > 1:
+        between = "|" if column.many else target.join or ""
+        text = f"concat_ws({_literal(between)}, {', '.join(_nullif_empty(cell) for cell in cells)})"
+    else:
+        text = cells[0]
+    remedy = f"Correct {column.name} at the source, or let its pattern in district.yaml fit this form too."
+    return _Text(text, misfit, "pattern_does_not_fit", remedy)
+
+
+def _flagged(column: Column, target: ColumnMap, names: Sequence[str]) -> _Text:
+    """The codes of the flags that are set: all of them joined by bars, or the one that a single value can be."""
+    values = _listed(value.upper() for value in target.flag_values)
+    is_set: dict[str, list[str]] = {}
+    for name, code in zip(names, (target.flags or {}).values(), strict=True):
+        is_set.setdefault(code.strip(), []).append(f"coalesce(upper({trimmed(_quoted(name))}), '') IN ({values})")
+    tests = {code: f"({' OR '.join(any_of)})" for code, any_of in is_set.items()}
+    codes = [f"CASE WHEN {test} THEN {_literal(code)} END" for code, test in tests.items()]
+    text = f"concat_ws('|', {', '.join(codes)})"
+    if column.many or len(tests) == 1:
+        return _Text(text)
+    several = " + ".join(f"{test}::INTEGER" for test in tests.values()) + " > 1"
+    return _Text(text, several, "several_flags_set", f"Leave one of the flags of {column.name} set at the source.")
+
+
+def _nullif_empty(cell: str) -> str:
+    return f"nullif({cell}, '')"
+
+
+def _with_normal_ids(entity: Entity, source: Source) -> str:
+    """` REPLACE (...)` that writes student and school ids by the source's rules; '' where they stay as they are."""
+    replaced = []
+    for n, column in enumerate(entity.columns):
+        rules = rules_for(column, source.student_ids, source.school_ids)
+        if rules != AS_WRITTEN:
+            replaced.append(f"{normal_id(f'text_{n}', rules)} AS text_{n}")
+    return f" REPLACE ({', '.join(replaced)})" if replaced else ""
+
+
+def _read_columns(
+    entity: Entity, entity_map: EntityMap, available: Mapping[str, str], *, by_district: bool
+) -> list[str]:
+    """The file's columns that become contract columns, once each."""
+    named = {name for target in entity_map.columns.values() for name in _file_columns(target)}
+    if not by_district:
+        left = set(entity.by_name) - entity_map.columns.keys() - entity_map.constants.keys()
+        named |= {name for name in left if name in available}
+    return sorted({available[_normal(name)] for name in named})
+
+
+def without_masks(name: str, source: Source) -> str:
+    """The SQL of a file column's text as it stands, '' where it holds a mask."""
+    masks = _listed(source.masks)
+    text = _quoted(name)
+    return f"CASE WHEN {trimmed(text)} IN ({masks}) THEN '' ELSE {text} END" if masks else text
+
+
+def masked_cells(names: Iterable[str], source: Source) -> str:
+    """The SQL of how many of a row's cells hold a mask."""
+    masks = _listed(source.masks)
+    return " + ".join(f"coalesce({trimmed(_quoted(name))} IN ({masks}), false)::INTEGER" for name in names) or "0"
+
+
+def trimmed(expression: str) -> str:
+    """SQL of a text without the blanks around it, also those that exports hold there."""
+    # trim() with a set of characters is eight times slower than looking whether there is anything to trim, and
+    # a test of the ends takes twice as long as one for blanks anywhere, of which ids, codes and dates have none.
     return (
-        f"CASE WHEN regexp_full_match({expression}, '[!-~](.*[!-~])?') "
-        f"THEN {expression} ELSE trim({expression}, {_BLANKS}) END"
+        f"CASE WHEN regexp_full_match({expression}, '[!-~]+') THEN {expression} "
+        f"WHEN regexp_full_match({expression}, '[!-~].*[!-~]') THEN {expression} "
+        f"ELSE trim({expression}, {_BLANKS}) END"
     )
 
 
 def _where(entity_map: EntityMap, available: Mapping[str, str]) -> str:
     tests = []
-    for name, wanted in entity_map.where.items():
-        listed = ", ".join(_literal(value.strip()) for value in wanted)
-        tests.append(f"coalesce({_trimmed(_quoted(available[_normal(name)]))}, '') IN ({listed})")
+    for operator, listed in (("IN", entity_map.where), ("NOT IN", entity_map.where_not)):
+        for name, values in listed.items():
+            cell = f"coalesce({trimmed(_quoted(available[_normal(name)]))}, '')"
+            tests.append(f"{cell} {operator} ({_listed(values)})" if values else str(operator == "NOT IN"))
     return " AND ".join(tests) or "true"
 
 
@@ -182,12 +305,14 @@ def _parse(entity: Entity, entity_map: EntityMap, source: Source) -> tuple[str, 
     parsed, values = [], []
     for n, column in enumerate(entity.columns):
         if column.type == "date":
-            tried = [f"try_strptime(text_{n}, {_literal(one)})::DATE" for one in _formats(column, entity_map, source)]
+            # Moments, not dates: of these DuckDB judges a repeated text once, of a cast to DATE every row (1.5.5).
+            tried = [f"try_strptime(text_{n}, {_literal(one)})" for one in _formats(column, entity_map, source)]
             possible = [f"CASE WHEN year({one}) BETWEEN {FIRST_YEAR} AND {LAST_YEAR} THEN {one} END" for one in tried]
             parsed.append(f", coalesce({', '.join(possible)}) AS day_{n}, coalesce({', '.join(tried)}) AS any_day_{n}")
-            differ = f"least({', '.join(possible)}) <> greatest({', '.join(possible)})" if len(tried) > 1 else "false"
+            days = ", ".join(f"({one})::DATE" for one in possible)
+            differ = f"least({days}) <> greatest({days})" if len(tried) > 1 else "false"
             parsed.append(f", {differ} AS is_ambiguous_{n}")
-            values.append(f"CASE WHEN text_{n} = '' THEN '' ELSE day_{n}::VARCHAR END AS value_{n}")
+            values.append(f"CASE WHEN text_{n} = '' THEN '' ELSE strftime(day_{n}, '{ISO_DATE}') END AS value_{n}")
         elif column.type == "boolean":
             values.append(
                 f"CASE WHEN lower(text_{n}) IN {_TRUE} THEN 'true' WHEN lower(text_{n}) IN {_FALSE} THEN 'false' "
@@ -195,20 +320,36 @@ def _parse(entity: Entity, entity_map: EntityMap, source: Source) -> tuple[str, 
             )
         elif column.type == "integer":
             values.append(f"regexp_replace(text_{n}, '[.]0*$', '') AS value_{n}")
+        elif column.type == "time":
+            values.append(f"{_time_of_day(f'text_{n}')} AS value_{n}")
         else:
             values.append(f"text_{n} AS value_{n}")
     return "".join(parsed), ", ".join(values)
 
 
+def _time_of_day(text: str) -> str:
+    """SQL of a time of day as HH:MM by 24 hours; a text that is none stays as it is."""
+    hour = f"(try_cast(regexp_extract({text}, '^[0-9]+') AS INTEGER) % 12 + "
+    hour += f"CASE WHEN regexp_matches({text}, '[Pp]') THEN 12 ELSE 0 END)"
+    by_twelve = f"lpad({hour}::VARCHAR, 2, '0') || regexp_extract({text}, ':[0-9]{{2}}')"
+    return (
+        f"CASE WHEN regexp_full_match({text}, '{_TIME_24}') THEN left({text}, 5) "
+        f"WHEN regexp_full_match({text}, '{_TIME_12}') THEN {by_twelve} ELSE {text} END"
+    )
+
+
 def _formats(column: Column, entity_map: EntityMap, source: Source) -> list[str]:
     if column.name in entity_map.constants or source.kind in KNOW_THEIR_LAYOUT:
-        return [_ISO]
+        return [ISO_DATE]
     target = entity_map.columns.get(column.name)
     own = target.date_formats if isinstance(target, ColumnMap) else None
-    return own or source.date_formats
+    formats = own or source.date_formats
+    return [*formats, *(one for one in _TYPED_DATES if one not in formats)] if source.kind in _TYPED else formats
 
 
-def _conditions(entity: Entity, anonymous_surveys: Collection[str]) -> tuple[list[str], list[Judgement]]:
+def _conditions(
+    entity: Entity, texts: Sequence[_Text], anonymous_surveys: Collection[str]
+) -> tuple[list[str], list[Judgement]]:
     """The reasons to refuse a row, as SQL conditions and judgements side by side; the first that holds counts."""
     conditions: list[str] = []
     judgements: list[Judgement] = []
@@ -220,6 +361,8 @@ def _conditions(entity: Entity, anonymous_surveys: Collection[str]) -> tuple[lis
     number = {column.name: n for n, column in enumerate(entity.columns)}
     for n, column in enumerate(entity.columns):
         name = column.name
+        if texts[n].misfit:
+            refuse(f"misfit_{n}", name, texts[n].reason, texts[n].remedy)
         if column.required:
             remedy = f"Enter {name} at the source: {column.description}."
             refuse(f"coalesce(text_{n}, '') = ''", name, "required_value_missing", remedy)
@@ -240,13 +383,17 @@ def _conditions(entity: Entity, anonymous_surveys: Collection[str]) -> tuple[lis
             plain = f"regexp_full_match(text_{n}, '{_DECIMAL}')"
             remedy = f"Enter {name} as a number with a decimal point and no other marks."
             refuse(f"text_{n} <> '' AND NOT {plain}", name, "unreadable_decimal", remedy)
+        elif column.type == "time":
+            clock = f"(regexp_full_match(text_{n}, '{_TIME_24}') OR regexp_full_match(text_{n}, '{_TIME_12}'))"
+            remedy = f"Enter {name} as 14:05, or as 2:05 PM."
+            refuse(f"text_{n} <> '' AND NOT {clock}", name, "unreadable_time", remedy)
         bounds = _bounds(column)
         if bounds:
             condition = f"try_cast(text_{n} AS DECIMAL(38, 18)) {bounds[0]}"
             refuse(f"text_{n} <> '' AND {condition}", name, "out_of_range", f"Enter {name} {bounds[1]}.")
     for first, last in _SPANS:
         if first in number and last in number:
-            ends_early = f"day_{number[last]} < day_{number[first]}"
+            ends_early = f"day_{number[last]}::DATE < day_{number[first]}::DATE"
             refuse(ends_early, last, "end_before_start", f"Correct {first} or {last}: the span ends before it starts.")
     if entity.name == "survey_response" and anonymous_surveys:
         surveys = ", ".join(_literal(survey) for survey in sorted(anonymous_surveys))
@@ -263,8 +410,10 @@ def _bounds(column: Column) -> tuple[str, str] | None:
     """The SQL test that a value lies outside what its column can be, and the words for what it can be."""
     if column.type == "decimal" and column.name.startswith(("share", "fraction")):
         return "NOT BETWEEN 0 AND 1", "as a share from 0 to 1"
-    if column.type in ("decimal", "integer") and column.name.startswith(("days", "minutes")):
+    if column.type in ("decimal", "integer") and column.name.startswith("days"):
         return "< 0", "as 0 or more"
+    if column.type == "integer" and column.name == "minutes":
+        return "NOT BETWEEN 0 AND 1440", "as minutes of one day, from 0 to 1440"
     return None
 
 
@@ -290,8 +439,15 @@ def _column_names(con: duckdb.DuckDBPyConnection, table: str) -> list[str]:
     return [str(row[0]) for row in con.execute(f"DESCRIBE {table}").fetchall()]
 
 
-def _file_column(target: str | ColumnMap) -> str:
-    return (target.column or "") if isinstance(target, ColumnMap) else target
+def _file_columns(target: str | ColumnMap) -> list[str]:
+    if isinstance(target, str):
+        return [target]
+    return [*([target.column] if target.column is not None else []), *(target.columns or ()), *(target.flags or ())]
+
+
+def _listed(values: Iterable[str]) -> str:
+    """Trimmed values as SQL literals with commas between."""
+    return ", ".join(_literal(value) for value in dict.fromkeys(value.strip() for value in values))
 
 
 def _normal(name: str) -> str:
@@ -301,6 +457,11 @@ def _normal(name: str) -> str:
 def _one(con: duckdb.DuckDBPyConnection, query: str) -> int:
     row = con.execute(query).fetchone()
     return int(row[0]) if row else 0
+
+
+def _two(con: duckdb.DuckDBPyConnection, query: str) -> tuple[int, int]:
+    row = con.execute(query).fetchone()
+    return (int(row[0]), int(row[1])) if row else (0, 0)
 
 
 def _quoted(name: str) -> str:

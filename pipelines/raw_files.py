@@ -11,14 +11,14 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from pipelines import keys, mapping
+from pipelines import ids, keys, mapping, patterns, refused_columns, reshape, sandbox
 from pipelines.config import EntityMap, Source
 from pipelines.contract import ENTITIES, Column, Entity, raw_name
 from pipelines.home import Home, sync_folder, write_atomically
@@ -34,10 +34,12 @@ from pipelines.sources import (
     reader_for,
 )
 
-#: Settings of a source that do not change what one of its files becomes.
-_NOT_ABOUT_ROWS = {
-    *("files", "members", "whole", "missing_rows", "required", "expected", "settle_days", "attendance_records"),
-    *("accept_removals", "entities", "connection", "query", "high_water_mark", "time_limit_seconds"),
+#: Settings of a source that do not change what one of its files becomes. A trailer does: it is no record.
+_NOT_ABOUT_ROWS: dict[str, Any] = {
+    **dict.fromkeys(("files", "members", "missing_rows", "required", "expected", "settle_days"), True),
+    **dict.fromkeys(("attendance_records", "accept_removals", "entities", "connection", "query"), True),
+    **dict.fromkeys(("high_water_mark", "time_limit_seconds"), True),
+    "whole": {"stable_seconds", "marker"},
 }
 #: What is noted beside a raw file: its account (None: nothing of this entity), or why the file is unreadable.
 _Note = dict[str, Any]
@@ -49,6 +51,7 @@ class Account:
     """What became of a file's rows for one entity: read = accepted + refused + filtered + collapsed, always.
 
     window_lo, window_hi: the first and last ISO date of the entity's date column, where it has one.
+    cells_masked: cells by which the sender hid a value; they are blank in the rows that were made of them.
     """
 
     entity: str
@@ -60,6 +63,7 @@ class Account:
     rows_collapsed: int
     window_lo: str | None
     window_hi: str | None
+    cells_masked: int = 0
 
 
 @dataclass(frozen=True)
@@ -88,13 +92,17 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class RawFiles:
-    """Makes and finds the raw files of one home, with one connection and the home's key."""
+    """Makes and finds the raw files of one home, with one connection and the home's key.
+
+    sql: the text of each SQL file that a map names, by that name (sandbox.sql_texts).
+    """
 
     con: duckdb.DuckDBPyConnection
     home: Home
     key: KeyFile
     district_system: str
     scratch: Path
+    sql: Mapping[str, str] = field(default_factory=dict)
 
     def account(self, file: SourceFile) -> FileAccount:
         """The account of a stored file, made now where it is not there yet.
@@ -127,6 +135,7 @@ class RawFiles:
             "reading": source.model_dump(mode="json", exclude=_NOT_ABOUT_ROWS),
             "student_system": self._system(source),
             "map": source.entities.get(entity, EntityMap()).model_dump(mode="json"),
+            "sql": self._sql_of(source, entity),
             "contract": asdict(ENTITIES[entity]),
             "key": self.key.fingerprint,
             "program": _program_hash(source.kind),
@@ -137,6 +146,10 @@ class RawFiles:
 
     def _system(self, source: Source) -> str:
         return source.student_system or self.district_system
+
+    def _sql_of(self, source: Source, entity: str) -> str | None:
+        name = source.entities.get(entity, EntityMap()).sql
+        return None if name is None else self.sql.get(name, "")
 
     def _noted(self, entity: str, stem: str) -> _Note | None:
         """The note of an earlier run, when all that it speaks of is still there."""
@@ -183,14 +196,19 @@ class RawFiles:
                 return None
             reading = self._with_no_rows(reading, entity)
         key = MAPPED_BY_DISTRICT if by_district else entity.name
-        judged = mapping.judge(self.con, reading, key, entity, file.source, anonymous_surveys=file.anonymous_surveys)
+        sql = self._sql_of(file.source, entity.name)
+        shaped = reshape.shape(self.con, reading, entity, file.source, sql, self.scratch)
+        judged = mapping.judge(
+            self.con, shaped.reading, key, entity, shaped.source, anonymous_surveys=file.anonymous_surveys
+        )
         lineage = f"{_literal(file.source_id)} AS source_id, {_literal(file.file_id)} AS file_id"
         system = f"{_literal(self._system(file.source))} AS student_system"
         collapse = file.source.entities.get(entity.name, EntityMap()).distinct
-        accepted_rows = self._accepted(judged, entity, collapse=collapse, lines_are_unique=by_district or collapse)
+        lines_are_unique = by_district and shaped.lines_are_unique
+        accepted_rows = self._accepted(judged, entity, collapse=collapse, lines_are_unique=lines_are_unique)
         names = ", ".join(raw_name(column) for column in entity.columns)
         target = self.home.raw / entity.name / f"{stem}.parquet"
-        accepted = self._copy(
+        accepted = self.copy(
             f"SELECT {names}, source_id, {system}, file_id, line FROM (SELECT *, {lineage} FROM ({accepted_rows}))",
             target,
         )
@@ -204,13 +222,14 @@ class RawFiles:
         account = Account(
             entity=entity.name,
             stem=stem,
-            rows_read=judged.rows_read + unread_rows,
+            rows_read=judged.rows_read + shaped.rows_left_out + unread_rows,
             rows_accepted=accepted,
             rows_refused=refused,
-            rows_filtered=judged.rows_filtered,
+            rows_filtered=judged.rows_filtered + shaped.rows_left_out,
             rows_collapsed=collapsed,
             window_lo=lo,
             window_hi=hi,
+            cells_masked=judged.cells_masked + shaped.cells_masked,
         )
         accounted = accepted + refused + account.rows_filtered + collapsed
         if account.rows_read != accounted:
@@ -220,7 +239,7 @@ class RawFiles:
     def _write_refused(self, judged: Judged, unread: str, lineage: str, entity: Entity, stem: str) -> int:
         """Write the refused rows, if there are any, with reason, remedy and text: how many."""
         target = self.home.landing / "refused" / entity.name / f"{stem}.parquet"
-        rows = self._copy(
+        rows = self.copy(
             f"SELECT {lineage}, {_literal(entity.name)} AS entity, * FROM ({_refused(judged, unread)}) ORDER BY ALL",
             target,
         )
@@ -261,7 +280,7 @@ class RawFiles:
         order = "line" if lines_are_unique else f"line, {', '.join(values)}"
         return f"SELECT {', '.join(names)}, line FROM ({rows}){''.join(joins)} ORDER BY {order}"
 
-    def _copy(self, select: str, target: Path) -> int:
+    def copy(self, select: str, target: Path) -> int:
         """Write a query's rows to a Parquet file, whole or not at all: the number of rows."""
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary = self.scratch / f"{target.name}.tmp"
@@ -342,7 +361,9 @@ def _domain(column: Column) -> str:
 @cache
 def _program_hash(kind: str) -> str:
     """A hash of the programs that decide what becomes of a file, so that a changed rule is never served old rows."""
-    files: Iterable[Path] = [*reader_files(kind), Path(mapping.__file__), Path(keys.__file__), Path(__file__)]
+    modules = (mapping, reshape, sandbox, patterns, refused_columns, ids, keys)
+    named = [Path(__file__), Path(__file__).with_name("sandbox_child.py")]
+    files: Iterable[Path] = [*reader_files(kind), *(Path(str(one.__file__)) for one in modules), *named]
     digest = hashlib.sha256(duckdb.__version__.encode())
     for file in files:
         digest.update(hashlib.sha256(file.read_bytes()).digest())

@@ -12,6 +12,7 @@ from pipelines.code_version import ROOT
 from pipelines.config import DistrictFile
 from pipelines.district_file import ConfigurationProblems, load
 from pipelines.home import Home
+from pipelines.ids import AS_WRITTEN
 from pipelines.keys import KeyFile, KeyProblem
 from pipelines.night import Night
 from pipelines.outcome import ConfigurationError
@@ -58,7 +59,7 @@ def configuration(district_file: Path) -> tuple[DistrictFile, crosswalks.Crosswa
         district = load(district_file)
     except ConfigurationProblems as found:
         problems += [str(problem) for problem in found.problems]
-    codes = crosswalks.load(district_file.parent)
+    codes = crosswalks.load(district_file.parent, district.settings.district.school_ids if district else AS_WRITTEN)
     problems += [str(problem) for problem in codes.problems]
     if problems or district is None:
         counted = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"

@@ -14,6 +14,7 @@ from pipelines import snapshots
 from pipelines.home import Home
 from pipelines.night import Night
 from pipelines.outcome import ExitCode
+from pipelines.quarantine import show_causes
 
 _LARGEST_GAPS = 3
 
@@ -107,7 +108,8 @@ def show(night: Night, console: Console, district_file: Path, named_home: Path |
         _show_gaps(largest_gaps(con), console)
         _show_held_back(con, console)
     _show_sources(night, console)
-    _show_refused(home, snapshot_id, console)
+    show_causes(home, snapshot_id, console)
+    show_unmapped(home, night.load_id, console)
     folder = _shortened(home.published / snapshot_id)
     console.print("\n[bold]Where it is[/bold]")
     console.print(f"  public      {folder}  (Parquet a table, equity.duckdb, manifest.json)", soft_wrap=True)
@@ -204,16 +206,25 @@ def _show_held_back(con: duckdb.DuckDBPyConnection, console: Console) -> None:
         console.print(f"            [dim]{message}[/dim]", highlight=False, soft_wrap=True)
 
 
-def _show_refused(home: Home, snapshot_id: str, console: Console) -> None:
-    with duckdb.connect(str(home.restricted / snapshot_id / "equity.duckdb"), read_only=True) as con:
-        causes = con.execute(
-            "select source_id, reason, count(*), min(remedy) from quarantine group by source_id, reason"
-            " order by count(*) desc, source_id, reason limit 5"
+def show_unmapped(home: Home, load_id: str, console: Console) -> None:
+    """Columns with codes that nobody mapped, and since when; never a code. Nothing where the warehouse is gone."""
+    path = home.warehouse / f"{load_id}.duckdb"
+    if not path.is_file():
+        return
+    with duckdb.connect(str(path), read_only=True) as con:
+        columns = con.execute(
+            "select entity || '.' || column_name, unmapped_rows, unmapped_codes, unmapped_schools,"
+            " first_seen, last_seen from audit.audit_code where unmapped_rows > 0"
+            " order by unmapped_rows desc, entity, column_name"
         ).fetchall()
-    if causes:
-        console.print("\n[bold]Rows in quarantine[/bold]")
-    for source_id, reason, count, remedy in causes:
-        console.print(f"  {count:>9,}  {source_id}: {reason}. [dim]{remedy}[/dim]", highlight=False, soft_wrap=True)
+    if not columns:
+        return
+    console.print("\n[bold]Codes that nobody mapped[/bold]  [dim]`equity check` lists them[/dim]", highlight=False)
+    for column, rows, codes, schools, first, last in columns:
+        said = f"{column}: {codes:,} code{'s' if codes != 1 else ''}"
+        said += f", {schools:,} school{'s' if schools != 1 else ''}" if schools else ""
+        said += f", {first} to {last}" if first is not None else ""
+        console.print(f"  {rows:>9,}  {said}", highlight=False, soft_wrap=True)
 
 
 def _one(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[int, ...]:

@@ -12,22 +12,23 @@ Nobody reads this file but the night. An unfinished one is deleted by the next.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from pipelines.config import CalendarYear, DistrictFile, closure_span
+from pipelines.changes import WATCHED, ChangeFile, content_columns, key_columns
+from pipelines.config import WEEKDAYS, CalendarYear, DistrictFile, closure_span
 from pipelines.contract import ENTITIES, Entity, raw_name
 from pipelines.crosswalks import Crosswalks
 from pipelines.home import Home
 from pipelines.landing import Landing, LiveFile
 
 BUILDING = "building.duckdb"
-_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 #: School years for which `control.school_year` holds first and last day.
 _YEARS = range(1990, 2101)
 _KEPT_WAREHOUSES = 2
@@ -64,6 +65,7 @@ def prepare(
         _raw_views(con, files)
         _run_context(con, district, load_id, as_of)
         _live_files(con, district, files)
+        _changes(con, district, landing.changes)
         _accounts(con, landing.files, files)
         _source_states(con, district, landing, as_of)
         _refused_rows(con, landing.files)
@@ -225,6 +227,53 @@ def _live_files(con: duckdb.DuckDBPyConnection, district: DistrictFile, files: S
     )
 
 
+def _changes(con: duckdb.DuckDBPyConnection, district: DistrictFile, changes: Sequence[ChangeFile]) -> None:
+    """One view an entity over what deliveries changed of it, and the deliveries. line: the row within its file."""
+    numbered = list(enumerate(changes, start=1))
+    for entity in WATCHED:
+        kinds = _raw_columns(ENTITIES[entity])
+        columns = {
+            **{name: kinds[name] for name in key_columns(entity)},
+            "student_system": "VARCHAR",
+            **{f"{side}_{name}": kinds[name] for side in ("was", "is") for name in content_columns(entity)},
+            "change": "VARCHAR",
+        }
+        names = ", ".join(columns)
+        parts = [
+            f"select {names}, file_row_number + 1 as line, {number}::integer as change_no "
+            f"from read_parquet({_literal(str(change.path))}, file_row_number = true)"
+            for number, change in numbered
+            if change.entity == entity
+        ]
+        if not parts:
+            typed = ", ".join(f"null::{kind} as {name}" for name, kind in columns.items())
+            parts = [f"select {typed}, null::bigint as line, null::integer as change_no where false"]
+        con.execute(f"create view raw.{entity}_change as {' union all '.join(parts)}")
+    _table(
+        con,
+        "control.change_file",
+        {
+            "change_no": "INTEGER",
+            "source_id": "VARCHAR",
+            "entity": "VARCHAR",
+            "delivery_order": "INTEGER",
+            "delivered_on": "DATE",
+            "attendance_records": "VARCHAR",
+        },
+        [
+            (
+                number,
+                change.source_id,
+                change.entity,
+                change.order,
+                change.delivered_on,
+                district.settings.sources[change.source_id].attendance_records,
+            )
+            for number, change in numbered
+        ],
+    )
+
+
 def _accounts(con: duckdb.DuckDBPyConnection, files: Sequence[LiveFile], numbered: Sequence[_NumberedFile]) -> None:
     number_of = {id(item.file): item.number for item in numbered}
     _table(
@@ -316,34 +365,99 @@ def _crosswalk(con: duckdb.DuckDBPyConnection, crosswalks: Crosswalks) -> None:
     con.unregister("crosswalk_rows")
 
 
+def _days_of(spans: Sequence[date | str]) -> set[date]:
+    return {
+        first + timedelta(days=n) for first, last in map(closure_span, spans) for n in range((last - first).days + 1)
+    }
+
+
 def session_days(rule: CalendarYear) -> list[date]:
     """The days on which school is in session under one `calendar:` rule, in order."""
-    closed = {
-        first + timedelta(days=n)
-        for first, last in map(closure_span, rule.closures)
-        for n in range((last - first).days + 1)
-    }
-    weekdays = {_WEEKDAYS.index(day) for day in rule.weekdays}
+    closed = _days_of(rule.closures)
+    weekdays = {WEEKDAYS.index(day) for day in rule.weekdays}
     span = (rule.first_day + timedelta(days=n) for n in range((rule.last_day - rule.first_day).days + 1))
     return [day for day in span if day.weekday() in weekdays and day not in closed]
 
 
+def _calendar_dates(rule: CalendarYear, start: str) -> Iterator[tuple[date, str, Decimal | None, int | None]]:
+    """Date, event, share of a full session day and minutes, for the days that one `calendar:` rule speaks of.
+
+    A rule for some grades names every day of its school year: on days that a grade's rows leave out, the grade
+    follows its school.
+    """
+    session, half = set(session_days(rule)), _days_of(rule.half_days)
+    first, last = _school_year(rule.school_year, start)
+    days = [first + timedelta(days=n) for n in range((last - first).days + 1)] if rule.grades else sorted(session)
+    for day in days:
+        if day not in session:
+            yield day, "not_in_session", None, None
+        elif day in half:
+            yield day, "session", Decimal("0.5"), rule.minutes // 2 if rule.minutes else None
+        else:
+            yield day, "session", Decimal(1), rule.minutes
+
+
 def _session_days(con: duckdb.DuckDBPyConnection, district: DistrictFile) -> None:
+    rules = list(enumerate(district.settings.calendar))
+    start = district.settings.district.school_year_start
+    # Whom a rule is for and its days are joined in the engine: there may be hundreds of schools.
     _table(
         con,
-        "control.configured_session_day",
-        {"school_id": "VARCHAR", "date": "DATE"},
-        [(school, day) for rule in district.settings.calendar for school in rule.schools for day in session_days(rule)],
+        "control.calendar_scope",
+        {"rule": "INTEGER", "school_id": "VARCHAR", "calendar_id": "VARCHAR", "grade": "VARCHAR"},
+        [
+            (number, school, rule.calendar_id or "", grade)
+            for number, rule in rules
+            for school in rule.schools
+            for grade in (*rule.grades,) or ("",)
+        ],
+    )
+    _table(
+        con,
+        "control.calendar_day",
+        {
+            "rule": "INTEGER",
+            "date": "DATE",
+            "calendar_event": "VARCHAR",
+            "share_of_day": "DECIMAL(9, 4)",
+            "minutes": "INTEGER",
+        },
+        [(number, *row) for number, rule in rules for row in _calendar_dates(rule, start)],
+    )
+    con.execute(
+        "create table control.configured_calendar_date as "
+        "select * exclude (rule) from control.calendar_scope join control.calendar_day using (rule); "
+        "drop table control.calendar_scope; drop table control.calendar_day"
+    )
+    _table(
+        con,
+        "control.configured_period",
+        {
+            "school_id": "VARCHAR",
+            "calendar_id": "VARCHAR",
+            "start_date": "DATE",
+            "end_date": "DATE",
+            "period": "VARCHAR",
+            "minutes": "INTEGER",
+        },
+        [
+            (school, rule.calendar_id or "", rule.first_day, rule.last_day, period, minutes)
+            for _, rule in rules
+            for school in rule.schools
+            for period, minutes in rule.periods.items()
+        ],
     )
 
 
-def _school_years(con: duckdb.DuckDBPyConnection, start: str) -> None:
+def _school_year(year: int, start: str) -> tuple[date, date]:
+    """First and last day of the school year that ends in `year`; one that begins on January 1 ends with its own."""
     month, day = map(int, start.split("-"))
-    offset = 0 if (month, day) == (1, 1) else 1
-    rows = [
-        (year, date(year - offset, month, day), date(year - offset + 1, month, day) - timedelta(days=1))
-        for year in _YEARS
-    ]
+    first = year if (month, day) == (1, 1) else year - 1
+    return date(first, month, day), date(first + 1, month, day) - timedelta(days=1)
+
+
+def _school_years(con: duckdb.DuckDBPyConnection, start: str) -> None:
+    rows = [(year, *_school_year(year, start)) for year in _YEARS]
     _table(con, "control.school_year", {"school_year": "BIGINT", "starts_on": "DATE", "ends_on": "DATE"}, rows)
 
 

@@ -386,7 +386,9 @@ def _sentence(
             near = closest(str(value), choices)
             hint = f"did you mean {near}? " if near else ""
             return f"{shorten(value)} is not one of the choices", f"{hint}write one of: {', '.join(choices)}"
-        return f"{shorten(value)} does not have the right form", described or "correct it"
+        # A URL may hold a password, also where only the name of one belongs.
+        shown = "a URL" if "://" in str(value) else shorten(value)
+        return f"{shown} does not have the right form", described or "correct it"
     if kind.startswith(("greater_than", "less_than")):
         limits = next((part for part in schemas_at(schema, where) if "minimum" in part), {})
         if "minimum" in limits and "maximum" in limits:

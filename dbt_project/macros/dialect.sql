@@ -11,3 +11,10 @@
 {% macro type_double() %} {{ return(adapter.dispatch("type_double", "equity")()) }}{% endmacro %}
 {% macro default__type_double() %} double{% endmacro %}
 {% macro duckdb__type_double() %} double{% endmacro %}
+
+{# Division of whole numbers, without a remainder and never by way of floating point. #}
+{% macro whole_quotient(over, under) %}
+    {{ return(adapter.dispatch("whole_quotient", "equity")(over, under)) }}
+{% endmacro %}
+{% macro default__whole_quotient(over, under) %} (({{ over }}) div({{ under }})){% endmacro %}
+{% macro duckdb__whole_quotient(over, under) %} divide({{ over }}, {{ under }}){% endmacro %}

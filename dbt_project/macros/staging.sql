@@ -9,14 +9,37 @@
     conflicting_duplicate  the same key with other content in one delivery; the last row speaks
     unknown_identifier     an id of another system that no student_identifier row joins
 
-  student is the entity's student key column, or none. Rows keep file_no and line: their lineage.
+  school_day: the column with the day on which the row was at its school_id, as ISO text. Then answering_id is the
+  school that answers for it (see `school_on`), and stands in the key in the place of school_id: two ids of one
+  school are no two schools.
+
+  student is the entity's student key column, or none. optional: columns of the key in which a cell that
+  was never asked for is as good as a blank one. Rows keep file_no and line: their lineage. With source_id
+  in the key, two sources may speak of the same thing: what they say is laid together later.
 #}
-{% macro judged_rows(entity, key, student=none, date_column=none) %}
+{% macro judged_rows(entity, key, student=none, date_column=none, optional=[], school_day=none) %}
     with
         landed as (
-            select r.*, f.delivery_no, f.newest_delivery_no, f.delivered_on, f.missing_rows
+            select
+                r.*
+                {% for column in optional %}
+                    {{ "replace (" if loop.first else ", " }}coalesce(
+                        r.{{ column }}, ''
+                    ) as {{ column }}{{ ")" if loop.last }}
+                {% endfor %},
+                f.delivery_no,
+                f.newest_delivery_no,
+                f.delivered_on,
+                f.missing_rows
+                {% if "source_id" in key %}, f.source_id {% endif %}
+                {% if school_day %}
+                    , {{ school_on("succession", "r.school_id", "r." ~ school_day) }} as answering_id
+                {% endif %}
             from {{ source("raw", entity) }} as r
             inner join {{ source("control", "live_file") }} as f on r.file_no = f.file_no
+            {% if school_day %}
+                left join {{ ref("stg_school_succession") }} as succession on r.school_id = succession.school_id
+            {% endif %}
         ),
         current_rows as (
             {% if date_column %}
@@ -59,7 +82,10 @@
             having count(*) > 1
         ),
         repeated as (
-            select resolved.*, row(*columns(resolved.* exclude ({{ lineage_columns() }})))::varchar as content
+            select
+                resolved.*,
+                row(*columns(resolved.* exclude ({{ lineage_columns() }} {{ ", school_id" if school_day }})))::varchar
+                as content
             from resolved
             semi join repeated_key on {{ same_key(key) }} and not is_unknown and not is_restated
         ),
@@ -100,6 +126,28 @@
     from ranked
 {% endmacro %}
 
+{#
+  The school that answers for a school id on a day: itself, or what a renumbering or a merger made of it.
+  `succession` is stg_school_succession, left joined on the id; day is ISO text, and empty or null before all mergers.
+#}
+{% macro school_on(succession, school, day) -%}
+    case
+        when {{ succession }}.school_id is null
+        then {{ school }}
+        else
+            coalesce(
+                list_last(
+                    [
+                        step.school_id
+                        for step in {{ succession }}.steps
+                        if step.valid_from <= coalesce(nullif({{ day }}, ''), '1900-01-01')
+                    ]
+                ),
+                {{ school }}
+            )
+    end
+{%- endmacro %}
+
 {% macro lineage_columns() %}
     file_no, line, delivery_no, newest_delivery_no, delivered_on, missing_rows, is_unknown, is_restated
 {% endmacro %}
@@ -132,7 +180,9 @@
 {#
   What each code of a column means: the most specific crosswalk row wins (a school's over the
   district's, a year's over all years). '' is `unknown`; a code that no row maps is `unmapped`.
-  Yields code, code_school_id, code_school_year, code_calendar_id, meaning: small, to be hash-joined.
+  Yields code, code_school_id, code_school_year, code_calendar_id, meaning: small, to be hash-joined
+  by `same_meaning` with the same scopes. Which scopes a crosswalk has stands in
+  `pipelines/crosswalks.py`; a test holds every call to it.
 #}
 {% macro meanings(relation, column, crosswalk, school="'all'", school_year="0", calendar="'all'") %}
     (
@@ -148,9 +198,9 @@
             (
                 select distinct
                     lower(trim({{ column }})) as code,
-                    {{ school }} as school_id,
+                    coalesce({{ school }}, '') as school_id,
                     {{ school_year }} as school_year,
-                    {{ calendar }} as calendar_id
+                    coalesce({{ calendar }}, '') as calendar_id
                 from {{ relation }}
                 where {{ column }} is not null
             ) as seen
@@ -164,6 +214,87 @@
         group by seen.code, seen.school_id, seen.school_year, seen.calendar_id
     )
 {% endmacro %}
+
+{# The condition that joins a row to the meaning of its code, where and when it was written. #}
+{% macro same_meaning(meaning, code, school=none, school_year=none, calendar=none) -%}
+    lower(trim({{ code }})) = {{ meaning }}.code
+    {%- if school %} and coalesce({{ school }}, '') = {{ meaning }}.code_school_id {%- endif %}
+    {%- if school_year %} and {{ school_year }} = {{ meaning }}.code_school_year {%- endif %}
+    {%- if calendar %} and coalesce({{ calendar }}, '') = {{ meaning }}.code_calendar_id {%- endif %}
+{%- endmacro %}
+
+{#
+  Accepted rows of an entity with the school, calendar and day that decide whose codes they are in: coded_at,
+  coded_calendar, coded_on. A row that has no day or school of its own takes it from what it belongs to.
+#}
+{% macro coded_rows(entity) %}
+    {% set judged = ref("stg_" ~ entity ~ "__judged") %}
+    {% if entity == "discipline_incident_student" %}
+        -- A participant has no day, and often no school: both are those of the incident. Two schools may number their
+        -- incidents alike; then only a participant with a school says which one is meant.
+        select
+            participant.*,
+            coalesce(nullif(participant.school_id, ''), numbered_once.school_id) as coded_at,
+            '' as coded_calendar,
+            cast(coalesce(own.date, numbered_once.date) as date) as coded_on
+        from {{ judged }} as participant
+        left join
+            (
+                select incident_key, school_id, date
+                from {{ ref("stg_discipline_incident__judged") }}
+                where verdict = 'accepted'
+            ) as own
+            on participant.incident_key = own.incident_key
+            and participant.school_id = own.school_id
+        left join
+            (
+                select incident_key, min(school_id) as school_id, min(date) as date
+                from {{ ref("stg_discipline_incident__judged") }}
+                where verdict = 'accepted'
+                group by incident_key
+                having count(*) = 1
+            ) as numbered_once
+            on participant.incident_key = numbered_once.incident_key
+        where participant.verdict = 'accepted'
+    {% elif entity == "survey_response" %}
+        -- An answer without a day was given in the survey's own year.
+        select
+            answered.*,
+            answered.school_id as coded_at,
+            '' as coded_calendar,
+            coalesce(try_cast(nullif(answered.submitted, '') as date), cast(survey.opened as date)) as coded_on
+        from {{ judged }} as answered
+        left join
+            (select survey_id, opened from {{ ref("stg_survey__judged") }} where verdict = 'accepted') as survey
+            on answered.survey_id = survey.survey_id
+        where answered.verdict = 'accepted'
+    {% else %}
+        {% set day = {
+            "school": "null",
+            "student_demographic": "coalesce(try_cast(nullif(start_date, '') as date), delivered_on)",
+            "student_school_enrollment": "entry_date",
+            "survey": "opened",
+        }.get(entity, "date") %}
+        select
+            *,
+            {{ "''" if entity in ("student_demographic", "survey") else "school_id" }} as coded_at,
+            {{
+                (
+                    "calendar_id"
+                    if entity in ("student_school_enrollment", "calendar_date", "attendance_event")
+                    else "''"
+                )
+            }} as coded_calendar,
+            cast({{ day }} as date) as coded_on
+        from {{ judged }}
+        where verdict = 'accepted'
+    {% endif %}
+{% endmacro %}
+
+{# The school year of a day for crosswalks; 0 where the day is not known: then only rows for all years apply. #}
+{% macro coded_year(day) -%}
+    coalesce({{ school_year_of(day, "(select school_year_start from " ~ source("control", "run_context") ~ ")") }}, 0)
+{%- endmacro %}
 
 {# A cell that says yes or no; empty or anything else is null, which is neither. #}
 {% macro read_boolean(column) -%}

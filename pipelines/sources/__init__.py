@@ -18,6 +18,8 @@ from pipelines.contract import ENTITIES
 
 #: The table of a format whose layout the district maps, as in `Reading.tables`.
 MAPPED_BY_DISTRICT = "*"
+#: Reasons for which a file is unreadable because more of it is to come: its source is late.
+NOT_WHOLE = frozenset({"trailer_missing", "trailer_differs", "array_not_closed"})
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,17 @@ class RowsLost(Exception):
 Reader = Callable[[duckdb.DuckDBPyConnection, Path, Source, Path], Reading]
 
 #: The modules that make up a reader, the one with `read` first.
+_TEXT, _ROWS = "pipelines.sources.text", "pipelines.sources.rows"
 _MODULES = {
-    "delimited": ("pipelines.sources.delimited",),
-    "fixed_width": ("pipelines.sources.fixed_width",),
-    "excel": ("pipelines.sources.excel",),
-    "parquet": ("pipelines.sources.parquet",),
-    "json_lines": ("pipelines.sources.json_lines",),
-    "database": ("pipelines.sources.parquet",),  # what a query gave is kept as Parquet (pipelines.sources.database)
+    "delimited": ("pipelines.sources.delimited", _TEXT, _ROWS),
+    "fixed_width": ("pipelines.sources.fixed_width", _TEXT, _ROWS),
+    "excel": ("pipelines.sources.excel", "pipelines.sources.excel_child", "pipelines.sources.excel_xml", _ROWS),
+    "parquet": ("pipelines.sources.parquet", _ROWS),
+    "json_lines": ("pipelines.sources.json_lines", _TEXT, _ROWS),
+    "database": (
+        "pipelines.sources.parquet",
+        _ROWS,
+    ),  # what a query gave is kept as Parquet (pipelines.sources.database)
     "edfi_xml": ("pipelines.sources.edfi_xml", "pipelines.sources.edfi_rules"),
 }
 

@@ -17,27 +17,36 @@ import csv
 import re
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import duckdb
 import numpy
 import pyarrow
 
 from pipelines.config import Source
-from pipelines.sources import MAPPED_BY_DISTRICT, Reading, RowsLost, Unreadable
+from pipelines.sources import MAPPED_BY_DISTRICT, Reading, RowsLost, Unreadable, text
+from pipelines.sources.rows import Rows, column_names, given_names, header_not_found, without_escape
 
-_CHUNK = 4 * 1024 * 1024
 _DELIMITERS = (",", "\t", ";", "|")
 #: The longest record that may span lines: a real comment is far shorter, a lost quote far longer.
 _RECORD_LINES = 1000
-#: The longest record, in characters: at most 4 bytes each, it stays below DuckDB's limit of 2,000,000 bytes.
-_RECORD_CHARACTERS = 490_000
+#: A header that is found by a column's name stands within so many lines.
+_HEADER_LINES = 1000
+#: Beyond so many columns the engine runs out of memory while it writes (600 MB, DuckDB 1.5.5): it sets 256 kB aside
+#: for each, more than once.
+_WIDE = 250
 #: Refused records handed to DuckDB in one go.
 _BATCH = 10_000
+#: A row group of a plain file's rows: DuckDB's own size, less where rows are wide, so that memory stays bounded.
+_GROUP_ROWS, _GROUP_CELLS, _LEAST_GROUP = 122_880, 4_000_000, 2_048
+#: Wider files wait in a table: Parquet is written with a buffer a column, which 600 MB do not hold for 1,869 columns.
+_PLAIN_COLUMNS = 400
+
+csv.field_size_limit(text.LONGEST)  # no record is longer
 
 _REMEDIES = {
     "too_few_fields": "Export the row again: it has fewer fields than the header names.",
@@ -56,12 +65,22 @@ _ENGINE_REASONS = {
 
 @dataclass(frozen=True)
 class _Layout:
-    """How the file is written. records: counted only where the file is plain, else None."""
+    """How the file is written.
+
+    header: the column names; has_header: whether the file names columns, too; first_line: the header's line, else
+        that of the first record. Lines above it are a banner.
+    ending: where the records end. escapes: whether a cell may stand as ="001".
+    records: counted only where the file is plain, else None.
+    """
 
     encoding: str
     delimiter: str
     header: list[str]
+    has_header: bool
+    first_line: int
+    ending: text.Ending
     line_column: str
+    escapes: bool
     records: int | None
 
 
@@ -71,156 +90,86 @@ def read(con: duckdb.DuckDBPyConnection, file: Path, source: Source, scratch: Pa
     Memory is bounded by DuckDB's limit plus a few chunks, whatever the file's size. Raises Unreadable
     when the whole file cannot be read, RowsLost when rows are missing (never seen; checked every time).
     """
-    encoding, lines = _scan(file, _declared_encoding(file, source.encoding))
-    try:
-        with _open(file, encoding) as text:
-            layout = _layout(text, encoding, source.delimiter, lines)
-        if layout.records is not None:
-            reading = _read_plain(con, file, layout, layout.records)
-            if reading is not None:
-                return reading
-        return _read_numbered(con, file, layout, scratch)
-    except UnicodeError:
-        raise Unreadable(
-            "wrong_encoding",
-            f"The file holds bytes that {encoding} does not define.",
-            _line_of(file, lambda content: _first_undecodable(content, encoding)) if encoding == "cp1252" else None,
-            "Export the file as UTF-8, or set the source's encoding.",
-        ) from None
+    scan = _scan(file, text.declared_encoding(file, source.encoding))
+    with text.decoding(file, scan.encoding):
+        ending = text.ending(con, file, scan.encoding, source)
+        with text.open_text(file, scan.encoding) as opened:
+            layout = _layout(opened, scan, source, ending)
+        reading = None
+        if len(layout.header) > _WIDE:
+            reading = _read_wide(con, file, layout, scratch)
+        elif layout.records is not None:
+            reading = _read_plain(con, file, layout, layout.records, scratch)
+        if reading is None:
+            reading = _read_numbered(con, file, layout, scratch)
+    ending.require(reading.rows_read)
+    return reading
 
 
 # --- the bytes ---------------------------------------------------------------------------------------------
 
 
-def _declared_encoding(file: Path, declared: str) -> str:
-    """What the file's mark says, else the declared encoding; `auto` where only a look at all bytes can tell."""
-    try:
-        with file.open("rb") as binary:
-            start = binary.read(3)
-    except OSError as problem:
-        raise Unreadable(
-            "not_readable", f"The file cannot be opened: {problem.strerror}.", None, "Check its path and permissions."
-        ) from None
-    if not start:
-        raise Unreadable("empty_file", "The file is empty.", 1, "Export it again, with its header line.")
-    if start.startswith(codecs.BOM_UTF8):
-        return "utf-8-sig"
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    if declared == "auto":
-        return "auto"
-    try:
-        "".encode(declared)  # refuses what is no text encoding, too
-    except LookupError:
-        raise Unreadable(
-            "unknown_encoding", "The source's encoding is not known.", None, "Name one as utf-8, cp1252 or utf-16."
-        ) from None
-    return codecs.lookup(declared).name
+@dataclass(frozen=True)
+class _Scan:
+    """What one pass over the bytes shows. lines: their number where the file is plain, else None."""
+
+    encoding: str
+    lines: int | None = None
+    escapes: bool = True
 
 
-def _scan(file: Path, encoding: str) -> tuple[str, int | None]:
-    """One pass over the bytes: the encoding, and the number of lines where the file is plain, else None.
+def _scan(file: Path, encoding: str) -> _Scan:
+    """One pass over the bytes: the encoding, and whether the file is plain.
 
     Plain: UTF-8, LF or CRLF throughout, no blank lines, quotes that pair within each line.
     """
     if encoding not in ("auto", "utf-8", "utf-8-sig"):
-        return encoding, None
+        return _Scan(encoding)
     decoder = codecs.getincrementaldecoder("utf-8")("strict")
     plain, at_line_start, open_quotes, lines, returns = True, True, 0, 0, 0
-    for chunk in _chunks(file):
+    escapes, after_equals = False, False
+    for chunk in text.chunks(file):
         try:
             if not chunk.isascii() or decoder.getstate()[0]:
                 decoder.decode(chunk)
         except UnicodeDecodeError:
-            return _not_utf8(file, encoding), None
+            return _Scan(text.not_utf8(file, encoding))
         if b"\0" in chunk:
-            raise _nul_byte(_line_of(file, lambda content: content.find(b"\0")))
+            return _Scan(text.not_plain_text(file, encoding))
         if plain:
-            breaks, pairs = chunk.count(b"\n"), chunk.count(b"\r\n")
-            lines += breaks
+            ends = numpy.flatnonzero(numpy.frombuffer(chunk, dtype=numpy.uint8) == ord("\n"))
+            lines += len(ends)
+            pairs = chunk.count(b"\r\n") if b"\r" in chunk else 0
             returns += pairs
-            paired, open_quotes = _quotes_pair(chunk, open_quotes)
+            paired, open_quotes = _quotes_pair(chunk, ends, open_quotes)
+            # With one kind of line end throughout, a blank line is two ends with nothing but the second between.
             plain = (
                 paired
                 and chunk.count(b"\r") == pairs
                 and returns in (0, lines)
                 and not (at_line_start and chunk.startswith((b"\n", b"\r\n")))
-                and b"\n\n" not in chunk
-                and b"\n\r\n" not in chunk
+                and not (numpy.diff(ends) == (2 if pairs else 1)).any()
             )
-        at_line_start = chunk.endswith(b"\n")
+        if b'"' in chunk and not escapes:
+            escapes = b'="' in chunk or (after_equals and chunk.startswith(b'"'))
+        at_line_start, after_equals = chunk.endswith(b"\n"), chunk.endswith(b"=")
     try:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        return _not_utf8(file, encoding), None
-    if not plain or open_quotes:
-        return "utf-8-sig", None
-    return "utf-8-sig", lines + (not at_line_start)
+        return _Scan(text.not_utf8(file, encoding))
+    is_plain = plain and not open_quotes
+    return _Scan("utf-8-sig", lines + (not at_line_start) if is_plain else None, escapes)
 
 
-def _chunks(file: Path) -> Iterator[bytes]:
-    """The file in pieces that never part a CR from its LF."""
-    with file.open("rb") as binary:
-        while chunk := binary.read(_CHUNK):
-            yield chunk + binary.read(1) if chunk.endswith(b"\r") else chunk
-
-
-def _quotes_pair(chunk: bytes, open_quotes: int) -> tuple[bool, int]:
-    """Whether each line that ends in `chunk` has an even number of quotes; and the last, open line's parity."""
+def _quotes_pair(
+    chunk: bytes, ends: numpy.ndarray[Any, numpy.dtype[numpy.int64]], open_quotes: int
+) -> tuple[bool, int]:
+    """Whether each line that ends in `chunk`, at `ends`, has an even number of quotes; and the open line's parity."""
     if b'"' not in chunk:
-        return not (open_quotes and b"\n" in chunk), open_quotes
-    data = numpy.frombuffer(chunk, dtype=numpy.uint8)
-    quotes = numpy.flatnonzero(data == ord('"'))
-    ends = numpy.flatnonzero(data == ord("\n"))
+        return not (open_quotes and len(ends)), open_quotes
+    quotes = numpy.flatnonzero(numpy.frombuffer(chunk, dtype=numpy.uint8) == ord('"'))
     before = numpy.searchsorted(quotes, ends) + open_quotes
     return bool((before % 2 == 0).all()), (len(quotes) + open_quotes) % 2
-
-
-def _not_utf8(file: Path, encoding: str) -> str:
-    """The encoding of a file that is not UTF-8: cp1252 where the district left the choice to us."""
-    if encoding == "auto":
-        return "cp1252"
-    raise Unreadable(
-        "wrong_encoding",
-        "The file or its source says UTF-8, but the file holds bytes that are not.",
-        _line_of(file, lambda content: _first_undecodable(content, "utf-8")),
-        "Export the file as UTF-8, or set the source's encoding.",
-    )
-
-
-def _line_of(file: Path, find: Callable[[bytes], int]) -> int | None:
-    """The physical line (CR, LF and CRLF each end one) of the first byte that `find` points at (-1: none here)."""
-    line = 1
-    with file.open("rb") as binary:
-        for content in binary:
-            position = find(content)
-            before = content if position < 0 else content[:position]
-            line += before.count(b"\n") + len(re.findall(rb"\r(?!\n)", before))
-            if position >= 0:
-                return line
-    return None
-
-
-def _first_undecodable(content: bytes, encoding: str) -> int:
-    try:
-        content.decode(encoding)
-    except UnicodeDecodeError as problem:
-        return problem.start
-    return -1
-
-
-def _nul_byte(line: int | None) -> Unreadable:
-    return Unreadable(
-        "nul_byte",
-        "The file holds NUL bytes: it is not text, or it is UTF-16 without its mark.",
-        line,
-        "Export the file as text, in UTF-8.",
-    )
-
-
-def _open(file: Path, encoding: str) -> TextIO:
-    # newline=None: CR, LF and CRLF all end a line, in any mixture, and arrive as LF.
-    return file.open("r", encoding=encoding, errors="strict", newline=None)
 
 
 # --- the records -------------------------------------------------------------------------------------------
@@ -250,8 +199,8 @@ class _Grammar:
         self.is_open = re.compile(rf'(?:{field}{mark})*+ *+"{inside}').fullmatch
 
 
-def _records(lines: Iterable[str], grammar: _Grammar) -> Iterator[_Record]:
-    """Group physical lines into records; blank lines between records are none.
+def _records(lines: Iterable[str], grammar: _Grammar, first_line: int) -> Iterator[_Record]:
+    """Group physical lines, the first one numbered `first_line`, into records; blank lines between them are none.
 
     A line that ends inside quotes is joined with those below, up to a whole record. Where that does
     not come about within a record's limits, or the quotes break on the way, the first line alone is
@@ -259,72 +208,93 @@ def _records(lines: Iterable[str], grammar: _Grammar) -> Iterator[_Record]:
     """
     source = iter(lines)
     pending: list[str] = []  # lines looked at and given back, the next one last
-    line = 0
-    while (text := pending.pop() if pending else next(source, None)) is not None:
+    line = first_line - 1
+    while (content := pending.pop() if pending else next(source, None)) is not None:
         line += 1
-        text = text.removesuffix("\n")
-        if not text:
+        content = content.removesuffix("\n")
+        if not content:
             continue
-        if '"' not in text or grammar.is_whole(text):
-            yield _Record(line, text)
-        elif not grammar.is_open(text):
-            yield _Record(line, text, "broken_quotes")
+        if '"' not in content or grammar.is_whole(content):
+            yield _Record(line, content)
+        elif not grammar.is_open(content):
+            yield _Record(line, content, "broken_quotes")
         else:
-            below, whole = _lines_below(text, pending, source, grammar)
+            below, whole = _lines_below(content, pending, source, grammar)
             if whole:
-                yield _Record(line, "\n".join([text, *below]))
+                yield _Record(line, "\n".join([content, *below]))
                 line += len(below)
             else:
                 pending.extend(f"{one}\n" for one in reversed(below))
-                yield _Record(line, text, "unterminated_quote")
+                yield _Record(line, content, "unterminated_quote")
 
 
 def _lines_below(first: str, pending: list[str], source: Iterator[str], grammar: _Grammar) -> tuple[list[str], bool]:
     """The lines that go on from `first`, which ends inside quotes, and whether they complete its record."""
-    text = first
+    record = first
     below: list[str] = []
-    while len(below) < _RECORD_LINES and len(text) < _RECORD_CHARACTERS:
+    while len(below) < _RECORD_LINES and len(record) < text.LONGEST:
         further = pending.pop() if pending else next(source, None)
         if further is None:
             break
         below.append(further.removesuffix("\n"))
-        text = f"{text}\n{below[-1]}"
+        record = f"{record}\n{below[-1]}"
         if '"' in further:
-            if grammar.is_whole(text):
+            if grammar.is_whole(record):
                 return below, True
-            if not grammar.is_open(text):
+            if not grammar.is_open(record):
                 break
     return below, False
 
 
-def _lines(text: TextIO) -> Iterator[str]:
-    """The file's lines. A line without end is no text file of rows: Unreadable, before memory runs out."""
-    for line, content in enumerate(iter(partial(text.readline, _RECORD_CHARACTERS), ""), start=1):
-        if len(content) == _RECORD_CHARACTERS and not content.endswith("\n"):
-            raise Unreadable(
-                "line_too_long",
-                f"A line is longer than {_RECORD_CHARACTERS:,} characters.",
-                line,
-                "Check the export for missing line breaks.",
-            )
-        yield content
-
-
-def _layout(text: TextIO, encoding: str, declared_delimiter: str, lines: int | None) -> _Layout:
-    """Delimiter and header from the file's first record."""
-    first_line = next((line for line in _lines(text) if line.strip("\n")), None)
-    if first_line is None:
-        raise Unreadable("empty_file", "The file holds no header.", 1, "Export it again, with its header line.")
-    delimiter = _delimiter(first_line, declared_delimiter)
-    text.seek(0)
-    first = next(_records(_lines(text), _Grammar(delimiter)))
-    if first.reason:
-        raise Unreadable(first.reason, "The header's quotes do not pair.", first.line, _REMEDIES[first.reason])
-    header = _header(first, delimiter)
+def _layout(opened: TextIO, scan: _Scan, source: Source, ending: text.Ending) -> _Layout:
+    """Where the header stands, and the delimiter and column names that follow from it."""
+    first_line, first = _first_line(opened, source)
+    delimiter = _delimiter(first, source.delimiter)
+    opened.seek(0)
+    below = islice(text.lines(opened), first_line - 1, None)
+    record = next(_records(below, _Grammar(delimiter), first_line), None)
+    names: list[str] | None = None
+    if source.header != 0:
+        if record is None:
+            raise header_not_found(source.header, None)
+        if record.reason:
+            raise Unreadable(record.reason, "The header's quotes do not pair.", record.line, _REMEDIES[record.reason])
+        names = _cells(record, delimiter)
+    if source.column_names or names is None:
+        header = given_names(source.column_names, names, first_line)
+    else:
+        header = column_names(names, first_line)
     line_column = "line"
     while line_column in {name.lower() for name in header}:
         line_column = f"_{line_column}"
-    return _Layout(encoding, delimiter, header, line_column, None if lines is None else lines - 1)
+    records = None
+    if scan.lines is not None and ending.last_line is None:
+        records = scan.lines - first_line + (names is None)
+    has_header = names is not None
+    return _Layout(scan.encoding, delimiter, header, has_header, first_line, ending, line_column, scan.escapes, records)
+
+
+def _first_line(opened: TextIO, source: Source) -> tuple[int, str]:
+    """The number and text of the line on which the header begins, or where there is none the first record."""
+    wanted = source.header
+    name = " ".join(wanted.split()).casefold() if isinstance(wanted, str) else None
+    last = _HEADER_LINES if name is not None else None
+    is_blank = True
+    for line, content in enumerate(islice(text.lines(opened), last), start=1):
+        if not content.strip("\n"):
+            continue
+        is_blank = False
+        if name is None:
+            if line >= max(int(wanted), 1):
+                return line, content
+        elif name in " ".join(content.split()).casefold():
+            record = _Record(line, content.removesuffix("\n"))
+            cells = _cells(record, _delimiter(content, source.delimiter))
+            if name in (" ".join(cell.split()).casefold() for cell in cells):
+                return line, content
+    if is_blank:
+        raise Unreadable("empty_file", "The file holds no header.", 1, "Export it again, with its header line.")
+    raise header_not_found(wanted, None)
 
 
 def _delimiter(header: str, declared: str) -> str:
@@ -335,45 +305,47 @@ def _delimiter(header: str, declared: str) -> str:
     return max(_DELIMITERS, key=lambda delimiter: outside[delimiter])
 
 
-def _header(record: _Record, delimiter: str) -> list[str]:
-    """The column names; each must be there and be the only one of its name, in upper or lower case."""
+def _cells(record: _Record, delimiter: str) -> list[str]:
+    """The cells of a record whose quotes pair, trimmed."""
     if "\0" in record.text:
-        raise _nul_byte(record.line)
+        raise text.nul_byte(record.line)
     rows = csv.reader(record.text.split("\n"), delimiter=delimiter, skipinitialspace=True)
-    names = [" ".join(name.split()) for name in next(rows)]
-    if "" in names:
-        raise Unreadable(
-            "empty_column_name",
-            f"Column {names.index('') + 1} of the header has no name.",
-            record.line,
-            "Give every column a name, or remove the delimiter that ends the header line.",
-        )
-    seen = Counter(name.lower() for name in names)
-    twice = sorted(name for name, count in seen.items() if count > 1)
-    if twice:
-        raise Unreadable(
-            "duplicate_column_name",
-            f"The header names a column more than once: {', '.join(twice)}.",
-            record.line,
-            "Rename or remove the second one in the export.",
-        )
-    return names
+    return [without_escape(cell.strip()) for cell in next(rows)]
 
 
 # --- the engine --------------------------------------------------------------------------------------------
 
 
-def _read_plain(con: duckdb.DuckDBPyConnection, file: Path, layout: _Layout, records: int) -> Reading | None:
-    """Read in parallel; lines follow from the rows' order. None when a row was refused: they would not."""
+def _read_plain(
+    con: duckdb.DuckDBPyConnection, file: Path, layout: _Layout, records: int, scratch: Path
+) -> Reading | None:
+    """Read in parallel; lines follow from the rows' order. None when a row was refused: they would not.
+
+    The rows wait in Parquet on disk. As a temp table, 10,000,000 of attendance fill a gigabyte, and what is asked of
+    them takes twice the time: Parquet hands over repeated values once, and they are judged once.
+    """
     name = _name()
-    con.execute(f"CREATE TEMP TABLE {name}_rows AS FROM {_scanner(name, file, layout.header, layout, header=True)}")
+    rows = scratch / f"{name}.parquet"
+    scanner = _scanner(name, file, layout.header, layout, header=layout.has_header, skip=layout.first_line - 1)
+    plain_names = ", ".join(f"c{n}" for n in range(len(layout.header)))
+    group = max(_LEAST_GROUP, min(_GROUP_ROWS, _GROUP_CELLS // len(layout.header)))
+    landed = _one(
+        con,
+        f"COPY (FROM {scanner} AS rows ({plain_names})) TO {_literal(str(rows))} "
+        f"(FORMAT parquet, COMPRESSION lz4_raw, ROW_GROUP_SIZE {group})",
+    )
+    rows.chmod(0o600)
     errors = _one(con, f"SELECT count(*) FROM {name}_errors")
-    landed = _one(con, f"SELECT count(*) FROM {name}_rows")
     _drop_errors(con, name)
     if errors or landed != records:
-        con.execute(f"DROP TABLE {name}_rows")
+        rows.unlink()
         return None
-    con.execute(f"CREATE TEMP VIEW {name} AS SELECT *, rowid + 2 AS {layout.line_column} FROM {name}_rows")
+    columns = ", ".join(f"{_cell(f'c{n}', layout)} AS {_quoted(column)}" for n, column in enumerate(layout.header))
+    first = layout.first_line + layout.has_header
+    con.execute(
+        f"CREATE TEMP VIEW {name} AS SELECT {columns}, file_row_number + {first} AS {layout.line_column} "
+        f"FROM read_parquet({_literal(str(rows))}, file_row_number = true)"
+    )
     _create_refused(con, name)
     return Reading({MAPPED_BY_DISTRICT: name}, f"{name}_refused", records, layout.line_column)
 
@@ -389,7 +361,8 @@ def _read_numbered(con: duckdb.DuckDBPyConnection, file: Path, layout: _Layout, 
         # A quoted line break can mislead a thread that starts in the middle of the file.
         scanner = _scanner(name, copy, columns, layout, header=False, parallel=not spans_lines)
         line = layout.line_column
-        con.execute(f"CREATE TEMP TABLE {name} AS SELECT * REPLACE ({line}::BIGINT AS {line}) FROM {scanner}")
+        cells = ", ".join(f"{_cell(_quoted(one), layout)} AS {_quoted(one)}" for one in layout.header)
+        con.execute(f"CREATE TEMP TABLE {name} AS SELECT {line}::BIGINT AS {line}, {cells} FROM {scanner}")
         _take_engine_errors(con, name, layout.delimiter)
         _drop_errors(con, name)
     finally:
@@ -401,18 +374,45 @@ def _read_numbered(con: duckdb.DuckDBPyConnection, file: Path, layout: _Layout, 
     return Reading({MAPPED_BY_DISTRICT: name}, f"{name}_refused", records, line)
 
 
+def _read_wide(con: duckdb.DuckDBPyConnection, file: Path, layout: _Layout, scratch: Path) -> Reading:
+    """Read a file of very many columns record by record, without the engine."""
+    rows = Rows(scratch, _REMEDIES, layout.header)
+    with text.open_text(file, layout.encoding) as opened:
+        for record in _records_below_header(opened, layout):
+            if record.reason:
+                rows.refuse(record.line, record.reason, record.text)
+                continue
+            (cells,) = csv.reader([record.text], delimiter=layout.delimiter, skipinitialspace=True)
+            if len(cells) == len(layout.header) + 1 and record.text.endswith(layout.delimiter):
+                cells.pop()  # the engine does not mind a delimiter at the end, either
+            if len(cells) != len(layout.header):
+                reason = "too_few_fields" if len(cells) < len(layout.header) else "too_many_fields"
+                rows.refuse(record.line, reason, record.text)
+            else:
+                rows.add(record.line, [without_escape(cell) or None for cell in cells])
+    return rows.reading(con)
+
+
+def _records_below_header(opened: TextIO, layout: _Layout) -> Iterator[_Record]:
+    """The file's records. Raises Unreadable at a NUL byte."""
+    lines = islice(text.lines(opened), layout.first_line - 1, layout.ending.last_line)
+    records = _records(lines, _Grammar(layout.delimiter), layout.first_line)
+    if layout.has_header:
+        next(records, None)
+    for record in records:
+        if "\0" in record.text:
+            raise text.nul_byte(record.line)
+        yield record
+
+
 def _number(con: duckdb.DuckDBPyConnection, name: str, file: Path, layout: _Layout, copy: Path) -> tuple[int, bool]:
     """Write the numbered copy, broken records to `<name>_refused`: (records in the file, does any span lines)."""
     count, spans_lines = 0, False
     broken: list[_Record] = []
-    with _open(file, layout.encoding) as text, copy.open("w", encoding="utf-8", newline="") as out:
+    with text.open_text(file, layout.encoding) as opened, copy.open("w", encoding="utf-8", newline="") as out:
         copy.chmod(0o600)
-        records = _records(_lines(text), _Grammar(layout.delimiter))
-        next(records)
-        for record in records:
+        for record in _records_below_header(opened, layout):
             count += 1
-            if "\0" in record.text:
-                raise _nul_byte(record.line)
             if record.reason:
                 broken.append(record)
                 if len(broken) >= _BATCH:
@@ -442,13 +442,30 @@ def _set_aside(con: duckdb.DuckDBPyConnection, name: str, broken: list[_Record])
     broken.clear()
 
 
-def _scanner(name: str, file: Path, columns: list[str], layout: _Layout, *, header: bool, parallel: bool = True) -> str:
+def _cell(name: str, layout: _Layout) -> str:
+    """The SQL of a column's cells, without the escape by which ="001" keeps its zeros in a spreadsheet."""
+    if not layout.escapes:
+        return name
+    is_escaped = f"starts_with({name}, '=\"') AND regexp_full_match({name}, '=\"[^\"]*\"')"
+    return f"CASE WHEN {is_escaped} THEN substr({name}, 3, length({name}) - 3) ELSE {name} END"
+
+
+def _scanner(
+    name: str,
+    file: Path,
+    columns: list[str],
+    layout: _Layout,
+    *,
+    header: bool,
+    skip: int = 0,
+    parallel: bool = True,
+) -> str:
     """The `read_csv` call: text only, nothing sniffed, what it cannot read kept in `<name>_errors`."""
     typed = ", ".join(f"{_literal(column)}: 'VARCHAR'" for column in columns)
     return (
-        f"read_csv({_literal(str(file))}, auto_detect = false, header = {header}, columns = {{{typed}}}, "
-        f"delim = {_literal(layout.delimiter)}, quote = '\"', escape = '\"', parallel = {parallel}, "
-        f"store_rejects = true, rejects_table = '{name}_errors', rejects_scan = '{name}_scans')"
+        f"read_csv({_literal(str(file))}, auto_detect = false, header = {header}, skip = {skip}, "
+        f"columns = {{{typed}}}, delim = {_literal(layout.delimiter)}, quote = '\"', escape = '\"', "
+        f"parallel = {parallel}, store_rejects = true, rejects_table = '{name}_errors', rejects_scan = '{name}_scans')"
     )
 
 
@@ -492,6 +509,10 @@ def _name() -> str:
 def _one(con: duckdb.DuckDBPyConnection, query: str) -> int:
     row = con.execute(query).fetchone()
     return int(row[0]) if row else 0
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _literal(text: str) -> str:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from pipelines.code_version import DBT_PROJECT
+from pipelines.contract import ENTITIES
 
 from .conftest import Warehouse
 
@@ -26,11 +27,11 @@ NO_RULE = {
     "dim_indicator": "indicator, with the load",
     "dim_student_group": "student_group, with the load",
     "dim_student_history": "student_span, with the number of its student_profile",
+    "enrollment_calendar": "a spell, with the number of its session_calendar",
     "indicator": "the registry of dbt_project.yml",
     "source_coverage_support": "audit_attendance_month, at the keys of source_coverage",
     "stg_attendance_taken": "accepted rows only, nothing to read",
     "stg_student": "accepted rows only, nothing to read",
-    "stg_survey_invitation": "accepted rows only, nothing to read",
 }
 
 #: Models without a uniqueness test of their own, and where their key is watched instead.
@@ -47,6 +48,9 @@ NO_UNIQUE_KEY = {
         ),
         "audit_key, which gate 1 judges",
     ),
+    "enrollment_calendar": "one row a spell, whose key audit_key watches, since session_calendar is unique",
+    "attendance_mark": "a repeated one repeats in fct_student_daily_attendance, which audit_key watches",
+    "period_attendance_day": "grouped by its key",
     "audit_account": "control.file_account, one row a file of a delivery, which landing writes once",
     "bridge_student_group": "unique because dim_student_history and student_profile_group are",
     "student_indicator": "unique because each indicator model is",
@@ -205,6 +209,13 @@ def test_a_stage_reads_only_what_lies_before_it(model: str, manifest: dict[str, 
         elif (name if kind == "source" else kind) not in allowed:
             foreign.add(".".join([name, *rest]))
     assert foreign == MARTS_MAY_READ.get(model, set())
+
+
+@pytest.mark.parametrize("model", ["audit_account", "stg_quarantine"])
+def test_every_entity_is_accounted_for(model: str, manifest: dict[str, Any]) -> None:
+    """An entity that one of them left out would stop the first night that feeds it, or lose its refused rows."""
+    parents = node(manifest, model)["depends_on"]["nodes"]
+    assert {f"model.equity.stg_{entity}__judged" for entity in ENTITIES} <= set(parents)
 
 
 def test_every_model_was_built_on_no_rows(warehouse: Warehouse, manifest: dict[str, Any]) -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import hand_district
+import history_district
+import period_district
 import pytest
 from nights import (
     AS_OF,
@@ -321,3 +323,49 @@ def hand_counted(nights: Nights) -> Ended:
     """The hand-counted district, in which a name and an id stand wherever an extract can hold them."""
     district = hand_district.write(nights.folder / "districts" / "hand")
     return nights.run(nights.home("hand"), district, hand_district.AS_OF)
+
+
+# --- attendance by period --------------------------------------------------------------------------------------
+
+
+@night
+def bells(nights: Nights) -> Ended:
+    """Seven students, marked by period: in every one at one school, in what they missed at the other."""
+    district = period_district.write(nights.folder / "districts" / "bells")
+    return nights.run(nights.home("bells"), district, period_district.AS_OF)
+
+
+# --- five years, and what comes after them ------------------------------------------------------------------------
+
+
+@night
+def five_years(nights: Nights) -> Ended:
+    """Five past years of five shapes, in one command."""
+    district = history_district.write(nights.folder / "districts" / "five_years")
+    return nights.run(nights.home("five_years"), district, history_district.AS_OF)
+
+
+@night
+def pre_enrolled(nights: Nights) -> Ended:
+    """Two days later, with all that is known of next year."""
+    before = nights.get("five_years")
+    home = nights.copy_of(before, "pre_enrolled")
+    history_district.write_next_year(before.district.parent)
+    return nights.run(home, before.district, history_district.SPRING)
+
+
+@night
+def rolled_over(nights: Nights) -> Ended:
+    """The same files when the school year has turned."""
+    before = nights.get("pre_enrolled")
+    return nights.run(nights.copy_of(before, "rolled_over"), before.district, history_district.SUMMER)
+
+
+@night
+def found_out_late(nights: Nights) -> Ended:
+    """Two absences that were not known, and meal statuses that are not what they were."""
+    before = nights.get("rolled_over")
+    folder = before.district.parent
+    history_district.write_attendance(folder, 2026, absent_too=history_district.LATE)
+    history_district.write_demographics(folder, range(1, 25), more=[f"new{n}" for n in range(5)])
+    return nights.run(nights.copy_of(before, "found_out_late"), before.district, history_district.CORRECTED)

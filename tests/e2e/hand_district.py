@@ -140,6 +140,9 @@ def write(folder: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / "district.yaml").write_text(DISTRICT, encoding="utf-8")
     (folder / "crosswalks").mkdir()
+    (folder / "crosswalks" / "attendance.csv").write_text(
+        "crosswalk,code,value\nattendance_category,P,present\nattendance_category,A,absent\n", encoding="utf-8"
+    )
     days = session_days()
     secret = [SECRET_NAME, f"{SECRET_ID} {SECRET_NAME}"]
     names = ["name", "note"]  # columns that no map names

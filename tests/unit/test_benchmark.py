@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from benchmarks import answers, by_hand, night
+from benchmarks import answers, by_hand, landing, landing_by_hand, night
 from benchmarks.answers import DifferentAnswers, differing_days, differing_figures
 from benchmarks.measure import CommandFailed, Cost, measure
 from pipelines.sample_district import generate
@@ -153,6 +153,56 @@ def test_a_command_that_fails_is_not_measured(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import sys; print('the reason'); sys.exit(3)"]
     with pytest.raises(CommandFailed, match=r"ended with 3:\nthe reason"):
         measure(command, tmp_path, tmp_path / "log")
+
+
+@pytest.fixture
+def landed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """One small file of marks, as landing and as the script wrote it."""
+    monkeypatch.setenv("EQUITY_KEY_FILE", "")
+    assert landing.make_marks(40, 3, tmp_path / "marks.csv") == 120
+    (tmp_path / "district.yaml").write_text(landing._DISTRICT)
+    landing.land_once(tmp_path)
+    by_hand = tmp_path / "by_hand.parquet"
+    landing_by_hand.run(tmp_path / "marks.csv", tmp_path / "home" / "keys" / "pseudonym.key", by_hand)
+    return next((tmp_path / "home" / "raw" / "attendance_event").glob("*.parquet")), by_hand
+
+
+def test_landing_and_its_script_write_the_same(landed: tuple[Path, Path]) -> None:
+    landing.require_equal(*landed)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "select * replace (line + 1 as line) from marks",
+        "select * replace (case when line = 2 then 1 else student_key end as student_key) from marks",
+        "select * exclude (period) from marks",
+        "select * from marks where line > 2",
+        "select * from marks union all select * from marks where line = 2",
+        "select * from marks where false",
+    ],
+)
+def test_another_cell_row_or_column_is_found(landed: tuple[Path, Path], change: str) -> None:
+    product, script = landed
+    changed = script.with_name("changed.parquet")
+    with duckdb.connect() as con:
+        con.execute(f"create view marks as from read_parquet('{script}')")
+        con.execute(f"copy ({change}) to '{changed}' (format parquet)")
+    with pytest.raises(DifferentAnswers):
+        landing.require_equal(product, changed)
+
+
+def test_no_cost_of_landing_is_printed_of_different_answers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def disagree(*_: object) -> landing.Measured:
+        raise DifferentAnswers("the files do not have the same columns")
+
+    monkeypatch.setattr(landing, "measure_size", disagree)
+    assert landing.main(["--work", str(tmp_path)]) == 1
+    printed = capsys.readouterr().out
+    assert "do not write the same" in printed
+    assert "ratio" not in printed
 
 
 @pytest.mark.e2e

@@ -5,22 +5,19 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from pathlib import Path
-from xml.etree import ElementTree
 
 import duckdb
 import pytest
 
-from pipelines.config import EntityMap
+from pipelines.config import EntityMap, IdRules
 from pipelines.contract import CROSSWALK_VALUES
-from pipelines.crosswalks import CODES, CodeRow, Crosswalks, load
+from pipelines.crosswalks import CODES, SCOPES, CodeRow, Crosswalks, load
 from pipelines.district_file import load as load_district
 
 TESTS = Path(__file__).resolve().parents[1]
 DATA = TESTS.parents[1] / "shared" / "data"
-DESCRIPTORS = DATA / "edfi_xml_grand_bend" / "descriptors"
 OEA = DATA / "oea"
 
-needs_descriptors = pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="needs ../shared/data/edfi_xml_grand_bend")
 needs_oea = pytest.mark.skipif(not OEA.is_dir(), reason="needs ../shared/data/oea")
 
 Loaded = Callable[..., Crosswalks]
@@ -97,6 +94,7 @@ def test_every_value_is_its_own_code_except_a_behavior(tmp_path: Path) -> None:
         ("attendance_category", "In-School Suspension", "present"),
         ("attendance_category", "E", None),
         ("attendance_category", "U", None),
+        ("attendance_category", "P", None),
         ("discipline_action", "03101", "out_of_school_suspension"),
         ("discipline_action", "Suspension from school for a week", None),
         ("behavior", "BEH01", None),
@@ -113,41 +111,14 @@ def test_codes_of_the_field(tmp_path: Path, crosswalk: str, code: str, value: st
     assert meaning(load(tmp_path), crosswalk, code) == value
 
 
-@needs_descriptors
-@pytest.mark.parametrize(
-    ("descriptor", "crosswalk", "left_open"),
-    [
-        ("AttendanceEventCategory", "attendance_category", set()),
-        # "Other" says nothing about whether school was in session.
-        ("CalendarEvent", "calendar_event", {"other"}),
-        ("DisabilityDesignation", "disability", set()),
-        ("Discipline", "discipline_action", set()),
-        ("DisciplineIncidentParticipationCode", "participation", set()),
-        ("GradeLevel", "grade", set()),
-        ("LimitedEnglishProficiency", "language", set()),
-        ("Race", "race", set()),
-        ("SchoolCategory", "school_level", set()),
-        ("Sex", "sex", set()),
-    ],
-)
-def test_every_descriptor_of_data_standard_5_2_is_known(
-    tmp_path: Path, descriptor: str, crosswalk: str, left_open: set[str]
-) -> None:
-    root = ElementTree.parse(DESCRIPTORS / f"{descriptor}Descriptor.xml").getroot()
-    values = {(element.text or "").strip().lower() for element in root.iter() if element.tag.endswith("}CodeValue")}
-    known = {entry.code for entry in load(tmp_path).entries if entry.crosswalk == crosswalk}
-    assert len(values) > 2
-    assert values - known == left_open
-
-
 # --- a district's own --------------------------------------------------------------------------------------------
 
 
 def test_a_districts_row_beats_the_default_and_codes_are_folded(loaded: Loaded) -> None:
-    crosswalks = loaded("crosswalk,code,value,note\nattendance_category,  p ,partial,half days\n")
+    crosswalks = loaded("crosswalk,code,value,note\nattendance_category,  tardy ,partial,half days\n")
     assert crosswalks.problems == ()
-    assert meaning(crosswalks, "attendance_category", " P ") == "partial"
-    assert meaning(crosswalks, "attendance_category", "A") == "absent"
+    assert meaning(crosswalks, "attendance_category", " Tardy ") == "partial"
+    assert meaning(crosswalks, "attendance_category", "Absence") == "absent"
 
 
 def test_the_most_specific_row_wins(loaded: Loaded) -> None:
@@ -186,7 +157,7 @@ def test_rows_that_disagree_are_refused_with_both_lines(loaded: Loaded, tmp_path
     assert "canary" not in " ".join(p.message + p.remedy for p in crosswalks.problems).lower()
 
 
-OVERLAP = "crosswalk,code,value,school_id,school_year\nsex,q,male,9,\nsex,q,female,,2024\n"
+OVERLAP = "crosswalk,code,value,school_id,school_year\ngrade,q,01,9,\ngrade,q,02,,2024\n"
 
 
 def test_an_overlap_that_nothing_settles_is_refused(loaded: Loaded) -> None:
@@ -197,16 +168,78 @@ def test_an_overlap_that_nothing_settles_is_refused(loaded: Loaded) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        OVERLAP + "sex,q,male,9,2024\n",
-        OVERLAP.replace("female", "male"),
-        "crosswalk,code,value,school_id,school_year\nsex,q,male,9,2023\nsex,q,female,,2024\n",
-        "crosswalk,code,value,school_id\nsex,q,male,9\nsex,q,female,8\n",
-        "crosswalk,code,value,school_id,calendar_id,school_year\nsex,q,male,9,,2023\nsex,q,female,,C1,2024\n",
+        OVERLAP + "grade,q,01,9,2024\n",
+        OVERLAP.replace("q,02", "q,01"),
+        "crosswalk,code,value,school_id,school_year\ngrade,q,01,9,2023\ngrade,q,02,,2024\n",
+        "crosswalk,code,value,school_id\ngrade,q,01,9\ngrade,q,02,8\n",
+        "crosswalk,code,value,school_id,calendar_id,school_year\ngrade,q,01,9,,2023\ngrade,q,02,,C1,2024\n",
     ],
     ids=["settled by a more specific row", "same value", "one more specific", "other school", "other year"],
 )
 def test_overlaps_that_are_no_choice_are_fine(loaded: Loaded, content: str) -> None:
     assert loaded(content).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("row", "never", "allowed"),
+    [
+        ("sex,q,male,9,,", "school_id", "school_year"),
+        ("sex,q,male,,C1,", "calendar_id", "school_year"),
+        ("sex,q,male,9,C1,2024", "school_id and calendar_id", "school_year"),
+        ("school_level,q,high,9,,2024", "school_year", "school_id"),
+        ("behavior,q,objective,9,C1,2024", "calendar_id", "school_id and school_year"),
+        ("survey_universe,q,staff,9,,", "school_id", "school_year"),
+    ],
+)
+def test_a_row_that_could_never_apply_is_refused(loaded: Loaded, row: str, never: str, allowed: str) -> None:
+    crosswalks = loaded(f"crosswalk,code,value,school_id,calendar_id,school_year\n{row}\n")
+    [problem] = crosswalks.problems
+    assert problem.line == 2
+    assert f"cannot be limited by {never}:" in problem.message
+    assert problem.remedy.endswith(f"can be limited by {allowed}.")
+    assert district_rows(crosswalks) == []
+
+
+@pytest.mark.parametrize("crosswalk", sorted(CROSSWALK_VALUES))
+def test_every_scope_that_a_crosswalk_has_is_accepted(loaded: Loaded, crosswalk: str) -> None:
+    header, ids = ["crosswalk", "code", "value", *SCOPES[crosswalk]], {"school_year": "2024"}
+    value = CROSSWALK_VALUES[crosswalk][0]
+    cells = [crosswalk, "q", value, *(ids.get(scope, "9") for scope in SCOPES[crosswalk])]
+    crosswalks = loaded(",".join(header) + "\n" + ",".join(cells) + "\n")
+    assert crosswalks.problems == ()
+    assert [entry.specificity for entry in district_rows(crosswalks)] == [1 + len(SCOPES[crosswalk])]
+
+
+def test_a_row_for_all_is_no_limit(loaded: Loaded) -> None:
+    crosswalks = loaded("crosswalk,code,value,school_id,calendar_id,school_year\nsex,q,male,All,ALL,all\n")
+    assert crosswalks.problems == ()
+    assert [(entry.scope, entry.specificity) for entry in district_rows(crosswalks)] == [((None, None, None), 1)]
+
+
+def test_school_ids_are_written_as_the_district_writes_them(tmp_path: Path) -> None:
+    (tmp_path / "crosswalks").mkdir()
+    (tmp_path / "crosswalks" / "own.csv").write_text(
+        "crosswalk,code,value,school_id\ngrade,q,01,0415\ngrade,q,02,n7\ngrade,q,03,\n"
+    )
+    rules = IdRules(leading_zeros="strip", case="upper")
+    assert sorted(entry.school_id for entry in district_rows(load(tmp_path, rules))) == ["415", "N7", "all"]
+    (tmp_path / "crosswalks" / "more.csv").write_text("crosswalk,code,value,school_id\ngrade,q,04,415\n")
+    assert load(tmp_path).problems == ()
+    [problem] = load(tmp_path, rules).problems
+    assert problem.line == 2, "two ways to write one school, and two meanings"
+
+
+def test_a_row_without_a_value_decides_nothing(loaded: Loaded) -> None:
+    crosswalks = loaded(
+        "crosswalk,code,value,school_id,note\n"
+        "attendance_category,tardy,,,41 rows\n"
+        "attendance_category,QX,,,3 rows\n"
+        "sex,QX,,9,not even where the row could never apply\n"
+    )
+    assert crosswalks.problems == ()
+    assert district_rows(crosswalks) == []
+    assert meaning(crosswalks, "attendance_category", "tardy") == "tardy"
+    assert meaning(crosswalks, "attendance_category", "QX") is None
 
 
 def test_every_problem_is_returned_with_its_line(loaded: Loaded) -> None:
@@ -218,8 +251,9 @@ def test_every_problem_is_returned_with_its_line(loaded: Loaded) -> None:
         "sex,canary,male,2023-24\n"
         "sex,canary\n"
         "sex,ok,male,2024\n"
+        "sexes,canary,,\n"
     )
-    assert [problem.line for problem in crosswalks.problems] == [2, 4, 5, 6]
+    assert [problem.line for problem in crosswalks.problems] == [2, 4, 5, 6, 8]
     assert all(problem.remedy and "canary" not in problem.message + problem.remedy for problem in crosswalks.problems)
     assert [(entry.code, entry.school_year) for entry in district_rows(crosswalks)] == [("ok", 2024)]
 
@@ -250,7 +284,7 @@ def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
 
 
 def test_the_table_has_the_warehouses_types(loaded: Loaded) -> None:
-    table = loaded("crosswalk,code,value,school_id,school_year\nsex,q,male,9,2024\n").as_arrow()
+    table = loaded("crosswalk,code,value,school_id,school_year\ngrade,q,01,9,2024\n").as_arrow()
     assert {field.name: str(field.type) for field in table.schema} == {
         "crosswalk": "string",
         "code": "string",

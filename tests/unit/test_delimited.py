@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from pipelines.config import Source
-from pipelines.sources import Unreadable, delimited
+from pipelines.sources import NOT_WHOLE, Unreadable, delimited, text
 
 PLAIN = "id,name,note\n1,Ana,x\n2,Jos\u00e9,y\n"
 #: What PLAIN must give: (line, id, name).
@@ -27,7 +27,7 @@ def read(tmp_path: Path, content: bytes, **settings: Any) -> tuple[list[Any], li
     landed = con.execute(f"SELECT {reading.line_column}, id, name FROM {reading.tables['*']} ORDER BY 1").fetchall()
     refused = con.execute(f"SELECT line, reason, text FROM {reading.refused} ORDER BY 1").fetchall()
     assert len(landed) + len(refused) == reading.rows_read
-    assert not list(scratch.iterdir())
+    assert not [left for left in scratch.iterdir() if left.suffix != ".parquet"]  # where a table lies, while it is used
     return landed, refused, reading.rows_read
 
 
@@ -114,7 +114,6 @@ def test_a_file_may_have_a_column_called_line(tmp_path: Path) -> None:
         (b'id,"name\n1,2\n', {}, "unterminated_quote", 1),
         (b"id,name\n1,a\n2,\0\n", {}, "nul_byte", 3),
         (b"id,name\r1,a\r2,\0\r", {}, "nul_byte", 3),
-        (PLAIN.encode("utf-16-le"), {}, "nul_byte", 1),
         (b"id,name\n1,\xe9\n2,\x81\n", {}, "wrong_encoding", 3),
         (b"id,name\r1,\xe9\r2,\x81\r", {}, "wrong_encoding", 3),
         (b"id,name\n1,\xe9\n", {"encoding": "utf-8"}, "wrong_encoding", 2),
@@ -145,5 +144,144 @@ def test_pieces_of_a_file_may_end_anywhere(tmp_path: Path, monkeypatch: pytest.M
     expected, expected_plain = read(tmp_path, content), read(tmp_path, plain)
     assert [row[0] for row in expected[0]] == [2, 3, 4, 6]
     for size in range(1, len(content)):
-        monkeypatch.setattr(delimited, "_CHUNK", size)
+        monkeypatch.setattr(text, "CHUNK", size)
         assert (read(tmp_path, content), read(tmp_path, plain)) == (expected, expected_plain)
+
+
+# --- where the columns stand -------------------------------------------------------------------------------------
+
+BANNER = "Absences\nPrinted 11/25\n"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("header", [3, "NAME", " name "])
+def test_a_banner_above_the_header_counts_as_nothing(tmp_path: Path, header: int | str, end: str) -> None:
+    landed, refused, rows = read(tmp_path, (BANNER + PLAIN).replace("\n", end).encode(), header=header)
+    assert (landed, refused, rows) == ([(line + 2, one, name) for line, one, name in EXPECTED], [], 2)
+
+
+@pytest.mark.parametrize("banner", ['"Absences, all\n\n', 'a "b,c\n"\n', "\n\n"])
+def test_a_banner_may_hold_blank_lines_and_lost_quotes(tmp_path: Path, banner: str) -> None:
+    landed, _, rows = read(tmp_path, (banner + PLAIN).encode(), header="id")
+    assert (landed[0][0], rows) == (banner.count("\n") + 2, 2)
+
+
+def test_the_lines_of_a_banner_do_not_decide_the_delimiter(tmp_path: Path) -> None:
+    content = "a;b;c;d\n" + PLAIN
+    assert read(tmp_path, content.encode(), header=2)[0] == [(3, "1", "Ana"), (4, "2", "Jos\u00e9")]
+
+
+def test_columns_are_named_where_the_file_does_not(tmp_path: Path) -> None:
+    named = {"header": 0, "column_names": ["id", "name", "note"]}
+    assert read(tmp_path, b"1,Ana,x\n2,Bo,y\n", **named) == ([(1, "1", "Ana"), (2, "2", "Bo")], [], 2)
+    assert read(tmp_path, b"\n1,Ana,x\n2,Bo\n", **named) == ([(2, "1", "Ana")], [(3, "too_few_fields", "2,Bo")], 2)
+
+
+def test_given_names_replace_those_of_the_file(tmp_path: Path) -> None:
+    content = b"a,a,\n1,Ana,x\n"
+    assert read(tmp_path, content, column_names=["id", "name", "note"])[0] == [(2, "1", "Ana")]
+    with pytest.raises(Unreadable) as raised:
+        read(tmp_path, content, column_names=["id", "name"])
+    assert (raised.value.reason, raised.value.line) == ("column_names_differ", 1)
+
+
+def test_footer_lines_are_no_records(tmp_path: Path) -> None:
+    content = PLAIN.encode() + b"Total,2,\n\nprinted today\n\n"
+    landed, refused, rows = read(tmp_path, content, footer_lines=2)
+    assert (landed, refused, rows) == (EXPECTED, [], 2)
+    assert read(tmp_path, content, footer_lines=1)[2] == 3
+    assert read(tmp_path, content, footer_lines=50) == ([], [], 0)
+
+
+TRAILER = {"trailer": r"TRL[|](?P<rows>[0-9, ]+)"}
+
+
+def test_a_trailer_counts_the_records(tmp_path: Path) -> None:
+    whole = PLAIN.encode() + b"3,short\nTRL|3\n\n"
+    landed, refused, rows = read(tmp_path, whole, whole=TRAILER)
+    assert (landed, len(refused), rows) == (EXPECTED, 1, 3)
+    assert read(tmp_path, b"id,name,note\nTRL|0\n", whole=TRAILER) == ([], [], 0)
+    assert read(tmp_path, PLAIN.encode() + b"the end\n", whole={"trailer": "(?i)the end"})[2] == 2
+    assert read(tmp_path, PLAIN.encode() + b"sum 2\nTRL|2\n", whole=TRAILER, footer_lines=2)[2] == 2
+
+
+@pytest.mark.parametrize(
+    ("end", "reason", "line"),
+    [("TRL|3\n", "trailer_differs", 4), ("", "trailer_missing", 3), ("TRL|two\n", "trailer_missing", 4)],
+)
+def test_a_file_whose_trailer_does_not_fit_is_not_whole(tmp_path: Path, end: str, reason: str, line: int) -> None:
+    with pytest.raises(Unreadable) as raised:
+        read(tmp_path, (PLAIN + end).encode(), whole=TRAILER)
+    assert (raised.value.reason, raised.value.line) == (reason, line)
+    assert reason in NOT_WHOLE
+
+
+@pytest.mark.parametrize("blank", ["", "\n"])
+def test_the_escape_of_spreadsheets_is_taken_off(tmp_path: Path, blank: str) -> None:
+    """A blank line sends the file the other way through the reader."""
+    content = f'id,"=""name""",note\n="001","=""0417""",x\n{blank}"=""a""""b""",="",="z\n'
+    landed, refused, _ = read(tmp_path, content.encode())
+    assert refused == []
+    assert landed == [(2, "001", "0417"), (3 + len(blank), '="a""b"', "")]
+
+
+def test_an_escape_may_lie_across_two_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = b'id,name\n="001",="0417"\n'
+    for size in range(1, len(content)):
+        monkeypatch.setattr(text, "CHUNK", size)
+        assert read(tmp_path, content)[0] == [(2, "001", "0417")]
+
+
+# --- encodings ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_without_its_mark_is_seen(tmp_path: Path, encoding: str) -> None:
+    assert read(tmp_path, PLAIN.encode(encoding)) == (EXPECTED, [], 2)
+
+
+def test_a_stray_byte_in_a_file_of_utf8_does_not_garble_the_rest(tmp_path: Path) -> None:
+    content = "id,name,note\n1,Jos\u00e9,x\n2,Bo,y\n3,".encode() + b"\xff,z\n"
+    with pytest.raises(Unreadable) as raised:
+        read(tmp_path, content)
+    assert (raised.value.reason, raised.value.line) == ("wrong_encoding", 4)
+    assert read(tmp_path, content, encoding="cp1252")[0][0] == (2, "1", "Jos\u00c3\u00a9")
+
+
+def test_capitals_before_a_typographic_mark_are_cp1252(tmp_path: Path) -> None:
+    """As bytes, the E acute and the apostrophe are a letter of UTF-8, too: one that no name holds."""
+    content = "id,name,note\n1,JOS\u00c9\u2019S,x\n2,P\u00e9rez,\u00f1\n".encode("cp1252")
+    assert read(tmp_path, content)[0][0] == (2, "1", "JOS\u00c9\u2019S")
+
+
+@pytest.mark.parametrize(
+    ("content", "settings", "reason"),
+    [
+        (PLAIN.encode(), {"header": "Student"}, "header_not_found"),
+        (PLAIN.encode(), {"header": 9}, "header_not_found"),
+        (b"a" * 200_000 + b",id\n1,2\n", {}, "column_name_too_long"),
+        (",".join(f"c{n}" for n in range(6000)).encode() + b"\n", {}, "too_many_columns"),
+    ],
+)
+def test_a_header_that_is_not_where_it_should_be(
+    tmp_path: Path, content: bytes, settings: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(Unreadable) as raised:
+        read(tmp_path, content, **settings)
+    assert raised.value.reason == reason
+    assert raised.value.remedy
+
+
+@pytest.mark.parametrize("blank", ["", "\n"])
+def test_a_file_of_very_many_columns_is_read_like_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blank: str
+) -> None:
+    content = f'id,name,note\n1,"Ana, ""A""",x\n{blank}2,"a\nb","",\n="3", Bo,y\n4,Cy\n5,"D"d,z\n6,,\n'
+    expected = read(tmp_path, content.encode())
+    assert len(expected[0]) + len(expected[1]) == 6
+    monkeypatch.setattr(delimited, "_WIDE", 1)
+    landed, refused, rows = read(tmp_path, content.encode())
+    assert (refused, rows) == (expected[1], expected[2])
+    assert [(line, one, (name or "").strip()) for line, one, name in landed] == [
+        (line, one, (name or "").strip()) for line, one, name in expected[0]
+    ]

@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pipelines.config import Settings
-from pipelines.district_checks import refused_word
 from pipelines.district_file import (
     ConfigurationProblems,
     json_schema,
@@ -22,6 +21,7 @@ from pipelines.district_file import (
     load,
     settings_table,
 )
+from pipelines.refused_columns import refused_word
 from pipelines.yaml_document import MAXIMUM_BYTES
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -122,6 +122,8 @@ def test_attendance_of_the_old_form(read: Read) -> None:
         "date": "2024-09-03",
         "category": "Tardy",
         "fraction_absent": None,
+        "calendar_id": None,
+        "period": None,
         "line": 2,
     }
 

@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 import duckdb
+import numpy
 import pytest
 
 from pipelines import keys
@@ -50,8 +51,20 @@ def test_ids_of_several_columns_get_one_row_each_over_several_batches(monkeypatc
     assert all(key == pseudonym(KEY, "student", value) for value, key in rows.items())
 
 
+@pytest.mark.parametrize("length", [32, 63, 64, 65, 200])
+def test_ids_hashed_in_bulk_have_the_pseudonyms_of_ids_hashed_alone(length: int) -> None:
+    key = bytes(n % 251 for n in range(length))
+    ids = ["7", " 7", "0415", "é-\u4e2d", "x" * 300]
+    con = duckdb.connect()
+    con.execute("CREATE TEMP TABLE t AS SELECT unnest(?) AS x", [ids])
+    name = add_keys(con, "t", ["x"], "student", key)
+    assert dict(con.execute(f"SELECT value, key FROM {name}").fetchall()) == {
+        one: pseudonym(key, "student", one) for one in ids
+    }
+
+
 def test_a_collision_of_two_ids_raises_and_names_neither(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys.hmac, "digest", lambda *_: bytes(32))
+    monkeypatch.setattr(keys, "_hash", lambda _key, _domain, values: numpy.zeros(len(values), numpy.int64))
     con = duckdb.connect()
     con.execute("CREATE TEMP TABLE t AS SELECT unnest(['canary-1', 'canary-2']) AS x")
     with pytest.raises(PseudonymCollision) as raised:

@@ -47,7 +47,8 @@ class District:
         self.add("attendance", files=["att*.csv"], entities={"attendance_event": ATTENDANCE}, **source)
 
     def add(self, name: str, **source: Any) -> None:
-        self.sources[name] = {"kind": "delimited", "missing_rows": "full", **source}
+        at_once = {"stable_seconds": 0}
+        self.sources[name] = {"kind": "delimited", "missing_rows": "full", "whole": at_once, **source}
 
     def put(self, name: str, content: str | bytes) -> None:
         (self.folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -92,6 +93,8 @@ def test_raw_holds_contract_columns_as_text_with_lineage_and_no_id(tmp_path: Pat
         ("school_id", "VARCHAR"),
         ("date", "VARCHAR"),
         ("category", "VARCHAR"),
+        ("calendar_id", "VARCHAR"),
+        ("period", "VARCHAR"),
         ("fraction_absent", "VARCHAR"),
         ("source_id", "VARCHAR"),
         ("student_system", "VARCHAR"),
@@ -100,8 +103,8 @@ def test_raw_holds_contract_columns_as_text_with_lineage_and_no_id(tmp_path: Pat
     ]
     sha = hashlib.sha256(content.encode()).hexdigest()
     assert rows_of(file) == [
-        (pseudonym(KEY, "student", "S1"), "10", "2025-09-01", "A", None, "attendance", "sis", sha, 2),
-        (pseudonym(KEY, "student", "S2"), "10", "2025-09-02", "P", None, "attendance", "sis", sha, 3),
+        (pseudonym(KEY, "student", "S1"), "10", "2025-09-01", "A", None, None, None, "attendance", "sis", sha, 2),
+        (pseudonym(KEY, "student", "S2"), "10", "2025-09-02", "P", None, None, None, "attendance", "sis", sha, 3),
     ]
     assert (file.file_id, file.file_name, file.is_live, file.outcome) == (sha, "att.csv", True, "accepted")
     assert (file.window_lo, file.window_hi, file.delivered_on) == (MONDAY, TUESDAY, WEDNESDAY)
@@ -262,7 +265,7 @@ def spoil(district: District, how: str) -> None:
 
 FAULTS = {
     "absent": "absent",
-    "directory": "unreadable",
+    "directory": "absent",
     "dangling link": "unreadable",
     "empty": "unreadable",
     "missing column": "unreadable",

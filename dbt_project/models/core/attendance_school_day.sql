@@ -4,15 +4,30 @@
 -- the
 -- school's own rate on days with marks: the chance of none is then below exp(-7), one in a thousand. Integers only.
 with
+    -- One pass over the marks: there are as many as students and days.
+    marked_by_file as (
+        select school_id, date, file_no, sum(case when period = '' then 1 else 0 end) as whole_days
+        from {{ ref("stg_attendance_event") }}
+        group by school_id, date, file_no
+    ),
     marked as (
-        select school_id, date, count(*) as marks from {{ ref("stg_attendance_event") }} group by school_id, date
+        select school_id, date, sum(students) as marks
+        from
+            (
+                select school_id, date, whole_days as students
+                from marked_by_file
+                union all
+                select school_id, date, 1 as students
+                from {{ ref("period_attendance_day") }}
+            ) as student_day
+        group by school_id, date
     ),
     mark_kind as (
         select
             mark.school_id,
             max(case when file.attendance_records = 'every_day' then 1 else 0 end) as has_every_day,
             max(case when file.attendance_records = 'exceptions' then 1 else 0 end) as has_exceptions
-        from (select distinct school_id, file_no from {{ ref("stg_attendance_event") }}) as mark
+        from (select distinct school_id, file_no from marked_by_file) as mark
         inner join {{ source("control", "live_file") }} as file on mark.file_no = file.file_no
         group by mark.school_id
     ),
@@ -20,13 +35,13 @@ with
     evidence_school as (select distinct school_id from evidence),
     member as (
         select day.school_id, day.date, count(*) as members
-        from {{ ref("fct_student_school_enrollment") }} as spell
+        from {{ ref("enrollment_calendar") }} as spell
         inner join
-            {{ ref("session_day") }} as day
-            on spell.school_id = day.school_id
+            {{ ref("session_calendar_day") }} as day
+            on spell.session_calendar_no = day.session_calendar_no
             and day.date >= spell.entry_date
             and (spell.exit_date is null or day.date <= spell.exit_date)
-        where day.is_elapsed
+        where day.is_elapsed and day.is_session
         group by day.school_id, day.date
     ),
     day as (

@@ -4,6 +4,7 @@ select
     span.valid_to,
     {% for category in categories() %} span.{{ category }}, {% endfor %}
     profile.profile_id,
+    span.span_kind,
     span.is_assumed
 from {{ ref("student_span") }} as span
 inner join

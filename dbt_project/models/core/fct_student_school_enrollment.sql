@@ -15,6 +15,7 @@ select
     end as exit_date,
     is_exit_inferred,
     grade,
+    calendar_id,
     enrollment_type,
     share_of_day,
     responsible_school_id

@@ -8,10 +8,10 @@ select
     count(*) as session_days,
     min(case when day.date <= period.period_end then day.date end) as first_day_to_date,
     max(case when day.date <= period.period_end then day.date end) as last_day_to_date
-from {{ ref("fct_student_school_enrollment") }} as spell
+from {{ ref("enrollment_calendar") }} as spell
 inner join
-    {{ ref("session_day") }} as day
-    on spell.school_id = day.school_id
+    {{ ref("session_calendar_day") }} as day
+    on spell.session_calendar_no = day.session_calendar_no
     and day.date >= spell.entry_date
     and (spell.exit_date is null or day.date <= spell.exit_date)
 inner join
@@ -19,5 +19,5 @@ inner join
     on day.school_id = period.organization_id
     and day.school_year = period.school_year
     and period.period_type = 'year_to_date'
-where day.is_elapsed
+where day.is_elapsed and day.is_session
 group by spell.student_key, spell.school_id, day.school_year

@@ -32,7 +32,27 @@ select
             {{ "'|unknown|'" if category == "race_in_combination" else "'unknown'" }}
         ) as {{ category }},
     {% endfor %}
-    coalesce(max(case when attribute.span_kind <> 'dated' then 1 else 0 end), 0) = 1 as is_assumed
+    case
+        max(
+            case
+                attribute.span_kind
+                when 'dated'
+                then 1
+                when 'observed'
+                then 2
+                when 'assumed_from_first_observation'
+                then 3
+            end
+        )
+        when 1
+        then 'dated'
+        when 2
+        then 'observed'
+        when 3
+        then 'assumed_from_first_observation'
+    end as span_kind,
+    coalesce(max(case when attribute.span_kind = 'assumed_from_first_observation' then 1 else 0 end), 0)
+    = 1 as is_assumed
 from span
 left join
     {{ ref("student_attribute_span") }} as attribute

@@ -11,6 +11,11 @@ select
     school.closed,
     true as counted_in_district,
     case
+        when school.merged_on <= context.as_of
+        then
+            'Became a part of '
+            || coalesce(successor.school_name, school.successor_school_id)
+            || '; its earlier days count here.'
         when not school.is_listed
         then 'Named by records but not listed by the district; counted where it was recorded.'
         when not school.operated_by_district
@@ -19,6 +24,7 @@ select
     end as counted_in_district_reason,
     context.district_id as parent
 from {{ ref("school") }} as school
+left join {{ ref("school") }} as successor on school.successor_school_id = successor.school_id
 cross join {{ source("control", "run_context") }} as context
 union all
 select

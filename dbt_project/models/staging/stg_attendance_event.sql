@@ -1,7 +1,8 @@
 select
     mark.student_key,
-    mark.school_id,
+    coalesce(mark.answering_id, mark.school_id) as school_id,
     cast(mark.date as date) as date,
+    lower(mark.period) as period,
     category.meaning as category,
     try_cast(nullif(mark.fraction_absent, '') as decimal(9, 4)) as fraction_absent,
     mark.file_no
@@ -13,16 +14,17 @@ left join
             "category",
             "attendance_category",
             school="school_id",
-            school_year=school_year_of(
-                "cast(date as date)", "(select school_year_start from " ~ source("control", "run_context") ~ ")"
-            ),
+            school_year=coded_year("cast(date as date)"),
+            calendar="calendar_id",
         )
     }} as category
-    on lower(trim(mark.category)) = category.code
-    and mark.school_id = category.code_school_id
-    and {{
-        school_year_of(
-            "cast(mark.date as date)", "(select school_year_start from " ~ source("control", "run_context") ~ ")"
+    on {{
+        same_meaning(
+            "category",
+            "mark.category",
+            school="mark.school_id",
+            school_year=coded_year("cast(mark.date as date)"),
+            calendar="mark.calendar_id",
         )
-    }} = category.code_school_year
+    }}
 where verdict = 'accepted'

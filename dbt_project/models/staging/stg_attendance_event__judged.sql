@@ -1,2 +1,11 @@
 {{ config(materialized="table") }}
-{{ judged_rows("attendance_event", ["student_key", "school_id", "date"], student="student_key", date_column="date") }}
+{{
+    judged_rows(
+        "attendance_event",
+        ["student_key", "answering_id", "date", "period"],
+        student="student_key",
+        date_column="date",
+        optional=["period"],
+        school_day="date",
+    )
+}}

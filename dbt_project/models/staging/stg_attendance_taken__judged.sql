@@ -1,1 +1,2 @@
-{{ config(materialized="table") }} {{ judged_rows("attendance_taken", ["school_id", "date"], date_column="date") }}
+{{ config(materialized="table") }}
+{{ judged_rows("attendance_taken", ["answering_id", "date"], date_column="date", school_day="date") }}

@@ -2,7 +2,7 @@ select
     action_key,
     incident_key,
     student_key,
-    action.school_id,
+    coalesce(action.answering_id, action.school_id) as school_id,
     cast(date as date) as date,
     lower(trim(action.action)) as action_code,
     kind.meaning as action,
@@ -10,7 +10,18 @@ select
     try_cast(nullif(days_actual, '') as decimal(9, 4)) as days_actual
 from {{ ref("stg_discipline_action__judged") }} as action
 left join
-    {{ meanings(ref("stg_discipline_action__judged"), "action", "discipline_action", school="school_id") }} as kind
-    on lower(trim(action.action)) = kind.code
-    and action.school_id = kind.code_school_id
+    {{
+        meanings(
+            ref("stg_discipline_action__judged"),
+            "action",
+            "discipline_action",
+            school="school_id",
+            school_year=coded_year("cast(date as date)"),
+        )
+    }} as kind
+    on {{
+        same_meaning(
+            "kind", "action.action", school="action.school_id", school_year=coded_year("cast(action.date as date)")
+        )
+    }}
 where verdict = 'accepted'

@@ -1,6 +1,10 @@
 {{ config(materialized="table") }}
 {{
     judged_rows(
-        "discipline_action", ["action_key", "student_key", "action"], student="student_key", date_column="date"
+        "discipline_action",
+        ["action_key", "student_key", "action"],
+        student="student_key",
+        date_column="date",
+        school_day="date",
     )
 }}

@@ -1,2 +1,2 @@
 {{ config(materialized="table") }}
-{{ judged_rows("discipline_incident", ["incident_key", "school_id"], date_column="date") }}
+{{ judged_rows("discipline_incident", ["incident_key", "answering_id"], date_column="date", school_day="date") }}

@@ -1,14 +1,35 @@
+with participant as ({{ coded_rows("discipline_incident_student") }})
 select
-    incident_key,
-    nullif(participant.school_id, '') as school_id,
+    participant.incident_key,
+    {{ school_on("succession", "nullif(participant.school_id, '')", "cast(participant.coded_on as varchar)") }}
+    as school_id,
     student_key,
     coalesce(part.meaning, 'unknown') as participation,
     coalesce(behavior_meaning.meaning, 'unknown') as behavior
-from {{ ref("stg_discipline_incident_student__judged") }} as participant
+from participant
 left join
-    {{ meanings(ref("stg_discipline_incident_student__judged"), "participation", "participation") }} as part
-    on lower(trim(participant.participation)) = part.code
+    {{
+        meanings(
+            "participant", "participation", "participation", school="coded_at", school_year=coded_year("coded_on")
+        )
+    }} as part
+    on {{
+        same_meaning(
+            "part",
+            "participant.participation",
+            school="participant.coded_at",
+            school_year=coded_year("participant.coded_on"),
+        )
+    }}
 left join
-    {{ meanings(ref("stg_discipline_incident_student__judged"), "behavior", "behavior") }} as behavior_meaning
-    on lower(trim(participant.behavior)) = behavior_meaning.code
-where verdict = 'accepted'
+    {{ meanings("participant", "behavior", "behavior", school="coded_at", school_year=coded_year("coded_on")) }}
+    as behavior_meaning
+    on {{
+        same_meaning(
+            "behavior_meaning",
+            "participant.behavior",
+            school="participant.coded_at",
+            school_year=coded_year("participant.coded_on"),
+        )
+    }}
+left join {{ ref("stg_school_succession") }} as succession on participant.school_id = succession.school_id

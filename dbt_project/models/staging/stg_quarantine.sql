@@ -1,10 +1,12 @@
 {% set entities = [
     "school",
+    "school_succession",
     "student",
     "student_identifier",
     "student_demographic",
     "student_school_enrollment",
     "calendar_date",
+    "bell_schedule",
     "attendance_event",
     "attendance_taken",
     "discipline_incident",
@@ -41,6 +43,14 @@ select
         then 'No student_identifier row joins this id to the district. Send the missing pair of ids.'
         when 'contested_identifier'
         then 'Two students claim this id. Correct the identifier extract.'
+        when 'unknown_succession'
+        then 'kind is neither renumbered nor merged. Write one of them.'
+        when 'merger_without_date'
+        then 'A merger needs the first day on which it holds. Write it in effective_date.'
+        when 'circular_succession'
+        then 'The successors lead back to the same school. Correct the row that is wrong.'
+        when 'unknown_successor'
+        then 'No school of the school extract has the successor''s id. Correct the id, or list the school.'
     end as remedy,
     cast(null as varchar) as refused_value
 from judged

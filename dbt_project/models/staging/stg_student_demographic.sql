@@ -1,11 +1,15 @@
 -- What a source said of a student, attribute by attribute. Null: the source does not carry the attribute.
--- 'unknown': it does, and the cell was empty. Rows without a start date hold for as long as nothing else is known.
+-- 'unknown': it does, and the cell was empty. Either start_date is there or observed_on, the day of the delivery that
+-- first showed an undated value. That one is in the codes of the year in which its file came.
+with person as (select *, {{ coded_year("coded_on") }} as coded_in from {{ ref("stg_student_statement") }})
 select
     person.student_key,
-    person.file_no,
+    person.source_id,
+    person.place,
     person.line,
-    try_cast(nullif(person.start_date, '') as date) as start_date,
-    try_cast(nullif(person.end_date, '') as date) as end_date,
+    person.start_date,
+    person.end_date,
+    person.observed_on,
     sex_meaning.meaning as sex,
     hispanic_meaning.meaning as hispanic_latino,
     economic_meaning.meaning as economic,
@@ -20,21 +24,20 @@ select
     coalesce(race.is_hispanic_race, false) as is_hispanic_race,
     coalesce(race.is_two_or_more, false) as is_two_or_more,
     coalesce(race.is_unmapped, false) as is_unmapped_race
-from {{ ref("stg_student_demographic__judged") }} as person
-left join {{ ref("stg_student_race") }} as race on person.file_no = race.file_no and person.line = race.line
+from person
+left join {{ ref("stg_student_race") }} as race on person.races = race.races and person.coded_in = race.coded_in
 left join
-    {{ meanings(ref("stg_student_demographic__judged"), "sex", "sex") }} as sex_meaning
-    on lower(trim(person.sex)) = sex_meaning.code
+    {{ meanings("person", "sex", "sex", school_year="coded_in") }} as sex_meaning
+    on {{ same_meaning("sex_meaning", "person.sex", school_year="person.coded_in") }}
 left join
-    {{ meanings(ref("stg_student_demographic__judged"), "hispanic_latino", "yes_no") }} as hispanic_meaning
-    on lower(trim(person.hispanic_latino)) = hispanic_meaning.code
+    {{ meanings("person", "hispanic_latino", "yes_no", school_year="coded_in") }} as hispanic_meaning
+    on {{ same_meaning("hispanic_meaning", "person.hispanic_latino", school_year="person.coded_in") }}
 left join
-    {{ meanings(ref("stg_student_demographic__judged"), "economic", "economic") }} as economic_meaning
-    on lower(trim(person.economic)) = economic_meaning.code
+    {{ meanings("person", "economic", "economic", school_year="coded_in") }} as economic_meaning
+    on {{ same_meaning("economic_meaning", "person.economic", school_year="person.coded_in") }}
 left join
-    {{ meanings(ref("stg_student_demographic__judged"), "language", "language") }} as language_meaning
-    on lower(trim(person.language)) = language_meaning.code
+    {{ meanings("person", "language", "language", school_year="coded_in") }} as language_meaning
+    on {{ same_meaning("language_meaning", "person.language", school_year="person.coded_in") }}
 left join
-    {{ meanings(ref("stg_student_demographic__judged"), "disability", "disability") }} as disability_meaning
-    on lower(trim(person.disability)) = disability_meaning.code
-where verdict = 'accepted'
+    {{ meanings("person", "disability", "disability", school_year="coded_in") }} as disability_meaning
+    on {{ same_meaning("disability_meaning", "person.disability", school_year="person.coded_in") }}

@@ -1,2 +1,2 @@
 {{ config(materialized="table") }}
-{{ judged_rows("student_demographic", ["student_key", "start_date"], student="student_key") }}
+{{ judged_rows("student_demographic", ["source_id", "student_key", "start_date"], student="student_key") }}

@@ -1,13 +1,13 @@
--- The races of one demographic row, one flag each. Cells hold several races separated by `|`.
+-- What a cell of races says in a school year, one flag a race. Cells hold several races separated by `|`.
 with
     reported as (
-        select file_no, line, unnest(string_split(races, '|')) as race
-        from {{ ref("stg_student_demographic__judged") }}
-        where verdict = 'accepted' and coalesce(races, '') <> ''
+        select distinct races, {{ coded_year("coded_on") }} as coded_in, unnest(string_split(races, '|')) as race
+        from {{ ref("stg_student_statement") }}
+        where coalesce(races, '') <> ''
     )
 select
-    reported.file_no,
-    reported.line,
+    reported.races,
+    reported.coded_in,
     bool_or(x.meaning = 'american_indian_or_alaska_native') as is_american_indian_or_alaska_native,
     bool_or(x.meaning = 'asian') as is_asian,
     bool_or(x.meaning = 'black') as is_black,
@@ -17,5 +17,7 @@ select
     bool_or(x.meaning = 'two_or_more') as is_two_or_more,
     bool_or(x.meaning = 'unmapped') as is_unmapped
 from reported
-left join {{ meanings("reported", "race", "race") }} as x on lower(trim(reported.race)) = x.code
-group by reported.file_no, reported.line
+left join
+    {{ meanings("reported", "race", "race", school_year="coded_in") }} as x
+    on {{ same_meaning("x", "reported.race", school_year="reported.coded_in") }}
+group by reported.races, reported.coded_in

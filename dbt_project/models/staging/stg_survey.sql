@@ -7,6 +7,10 @@ select
     {{ read_boolean("is_anonymous") }} as is_anonymous
 from {{ ref("stg_survey__judged") }} as survey
 left join
-    {{ meanings(ref("stg_survey__judged"), "universe", "survey_universe") }} as universe
-    on lower(trim(survey.universe)) = universe.code
+    {{
+        meanings(
+            ref("stg_survey__judged"), "universe", "survey_universe", school_year=coded_year("cast(opened as date)")
+        )
+    }} as universe
+    on {{ same_meaning("universe", "survey.universe", school_year=coded_year("cast(survey.opened as date)")) }}
 where verdict = 'accepted'

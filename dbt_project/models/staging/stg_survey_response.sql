@@ -1,14 +1,23 @@
+with response as ({{ coded_rows("survey_response") }})
 select
     survey_id,
     response_key,
     student_key,
-    nullif(school_id, '') as school_id,
+    {{ school_on("succession", "nullif(response.school_id, '')", "cast(response.coded_on as varchar)") }} as school_id,
     try_cast(nullif(submitted, '') as date) as submitted,
     item_id,
     lower(trim(construct)) as construct,
     answer_meaning.meaning as answer
-from {{ ref("stg_survey_response__judged") }} as response
+from response
 left join
-    {{ meanings(ref("stg_survey_response__judged"), "answer", "survey_answer") }} as answer_meaning
-    on lower(trim(response.answer)) = answer_meaning.code
-where verdict = 'accepted'
+    {{ meanings("response", "answer", "survey_answer", school="school_id", school_year=coded_year("coded_on")) }}
+    as answer_meaning
+    on {{
+        same_meaning(
+            "answer_meaning",
+            "response.answer",
+            school="response.school_id",
+            school_year=coded_year("response.coded_on"),
+        )
+    }}
+left join {{ ref("stg_school_succession") }} as succession on response.school_id = succession.school_id

@@ -3,11 +3,13 @@
 -- and what it passed on is what staging judged.
 {% set entities = [
     "school",
+    "school_succession",
     "student",
     "student_identifier",
     "student_demographic",
     "student_school_enrollment",
     "calendar_date",
+    "bell_schedule",
     "attendance_event",
     "attendance_taken",
     "discipline_incident",

@@ -52,5 +52,5 @@ select
     cast(session_days_since as bigint) as session_days_since,
     cast(case when is_required then is_overdue else 0 end as bigint) as required_overdue,
     cast(case when is_required then 0 else is_overdue end as bigint) as optional_overdue,
-    cast(case when arrival in ('unreadable', 'held') then 1 else 0 end as bigint) as is_held_back
+    cast(case when arrival in ('late', 'unreadable', 'held') then 1 else 0 end as bigint) as is_held_back
 from judged
