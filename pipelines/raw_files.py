@@ -34,6 +34,13 @@ from pipelines.sources import (
     reader_for,
 )
 
+#: What a file is told that the engine cannot hold within its limit: rows are streamed, so it is their width.
+_TOO_WIDE = {
+    "reason": "too_wide",
+    "message": "The file's rows are too wide for the memory that landing may use.",
+    "line": None,
+    "remedy": "Export fewer columns, or have overlong cells shortened.",
+}
 #: Settings of a source that do not change what one of its files becomes. A trailer does: it is no record.
 _NOT_ABOUT_ROWS: dict[str, Any] = {
     **dict.fromkeys(("files", "members", "missing_rows", "required", "expected", "settle_days"), True),
@@ -178,6 +185,9 @@ class RawFiles:
         except Unreadable as problem:
             unreadable = {name: getattr(problem, name) for name in ("reason", "message", "line", "remedy")}
             notes = {name: {"account": None, "unreadable": unreadable} for name in stems}
+        except duckdb.OutOfMemoryException:
+            # Not noted: another night, or another machine, may have what this one lacks.
+            return {name: {"account": None, "unreadable": _TOO_WIDE} for name in stems}
         finally:
             self._tidy()
         for name, stem in stems.items():

@@ -54,6 +54,11 @@ def matches(extract: Extract, entity: str, ids: dict[str, Choice]) -> dict[str, 
     columns = ENTITIES[entity].columns
     taken = {name for column in columns if column.name in ids for name in ids[column.name].names}
     chosen = {column.name: ids[column.name] for column in columns if column.name in ids}
+    told = [
+        (position, profile)
+        for position, profile in enumerate(extract.profiles)
+        if meanings(profile.name, extract.table_name) or (profile.is_code_list and not profile.is_flag)
+    ]
     scored: list[tuple[float, int, int, int, Column, Profile, str]] = []
     for order, column in enumerate(columns):
         if column.name in chosen:
@@ -63,7 +68,7 @@ def matches(extract: Extract, entity: str, ids: dict[str, Choice]) -> dict[str, 
             chosen[column.name] = several
             taken |= set(several.names)
             continue
-        for position, profile in enumerate(extract.profiles):
+        for position, profile in told:
             score, reason = _score(profile, column, entity, extract.table_name)
             if score >= POSSIBLE:
                 # Of two that fit as well, the one that tells more kinds apart; else the first.

@@ -376,7 +376,7 @@ def _schools(extract: Extract, ids: dict[str, Choice]) -> list[EntityProposal]:
     choices = matches(extract, "school", ids)
     if "student_id" in ids or "school_id" not in choices or "school_name" not in choices:
         return []
-    if any(one.is_date for one in extract.profiles if words(one.name)[:1] not in (["opened"], ["closed"], ["date"])):
+    if any(one.is_date for one in extract.profiles if words(one.name)[:1] not in (("opened",), ("closed",), ("date",))):
         return []
     profile = extract.profile(choices["school_id"].names[0])
     if _in_classes(extract):

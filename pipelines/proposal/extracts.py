@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -81,6 +83,9 @@ def extracts(folder: Path, scratch: Path) -> tuple[list[Extract], list[LeftOut]]
         except OSError:
             left.append(LeftOut(shown, "it cannot be opened"))
             continue
+        except (csv.Error, ValueError, OverflowError, RecursionError):
+            left.append(LeftOut(shown, "it breaks the rules of its own format"))
+            continue
         archive = folder / shown.split("!")[0] if member else path
         for table in seen:
             sheet = table.settings.get("sheet")
@@ -141,10 +146,25 @@ def _members(path: Path, shown: str, scratch: Path, left: list[LeftOut]) -> Iter
             if member.file_size > _LARGEST_MEMBER or member.file_size > 200 * max(1_000_000, member.compress_size):
                 left.append(LeftOut(name, "it is too large, unpacked, to be looked at"))
                 continue
-            with tempfile.NamedTemporaryFile(dir=scratch, delete=False) as copy, archive.open(member) as content:
-                while chunk := content.read(1 << 20):
-                    copy.write(chunk)
-            yield name, Path(copy.name), member.filename
+            copy = _unpacked(archive, member, scratch)
+            if copy is None:
+                left.append(LeftOut(name, "it is damaged, or larger than the zip says"))
+                continue
+            yield name, copy, member.filename
+
+
+def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo, scratch: Path) -> Path | None:
+    """The member in a file under a name of our own; None where it cannot be unpacked to the size that it says."""
+    written = 0
+    try:
+        with tempfile.NamedTemporaryFile(dir=scratch, delete=False) as copy, archive.open(member) as content:
+            while chunk := content.read(1 << 20):
+                written += copy.write(chunk)
+                if written > member.file_size:
+                    return None
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError):
+        return None
+    return Path(copy.name)
 
 
 def _stem(shown: str) -> str:

@@ -92,7 +92,8 @@ def never_carried(name: str) -> str | None:
     return next((what for phrase, what in _never() if f" {phrase} " in joined), None)
 
 
-def words(name: str) -> list[str]:
+@cache
+def words(name: str) -> tuple[str, ...]:
     """The words of a name: parted at marks, at digits and where small letters turn large; known words that are
     written together are parted too (STUDENTID, attdate)."""
     text = re.sub(r"^\s*\[[^\]]*\]", "", name)
@@ -101,7 +102,7 @@ def words(name: str) -> list[str]:
     text = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1 \2", text)
     text = re.sub(r"([A-Za-z])([0-9])|([0-9])([A-Za-z])", r"\1\3 \2\4", text)
     parts = [word for part in re.split(r"[^A-Za-z0-9]+", text) if part for word in _parted(part.lower())]
-    return [_ABBREVIATIONS.get(word, word) for word in parts]
+    return tuple(_ABBREVIATIONS.get(word, word) for word in parts)
 
 
 def _parted(word: str) -> list[str]:

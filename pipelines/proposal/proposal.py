@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipelines.proposal.codes import CodeList, codes
 from pipelines.proposal.entities import propose as propose_entities
-from pipelines.proposal.extracts import Extract, LeftOut, extracts, patterns
+from pipelines.proposal.extracts import LeftOut, extracts, patterns
 from pipelines.proposal.links import Links, links
 from pipelines.proposal.settings import SourceProposal, days_of, sources
 from pipelines.proposal.write import crosswalk_files, district_yaml
@@ -30,11 +30,6 @@ class Proposal:
     needs_calendar: bool
     newest_day: date | None
 
-    @property
-    def own_system(self) -> str:
-        """`local`, unless a file joins two systems: then the ids of the other files need their names."""
-        return "local"
-
     def district_yaml(self, out: Path) -> str:
         """The text of a `district.yaml` that stands in the folder `out`."""
         day = self.newest_day
@@ -42,7 +37,6 @@ class Proposal:
             self.sources,
             self.left_out,
             {source.name: patterns(source.extract, out) for source in self.sources},
-            self.own_system,
             strip_zeros=self.joined.strip_zeros,
             needs_calendar=self.needs_calendar,
             periods=_periods(self.sources),
@@ -64,7 +58,7 @@ def proposal(folder: Path, say: Callable[[str], None] = lambda _: None) -> Propo
         say("Telling what each file feeds")
         proposed, nothing = propose_entities(found, joined)
         listed = codes(found, proposed)
-        made = sources(found, proposed, listed, joined.systems, "local")
+        made = sources(found, proposed, listed, joined.systems)
     fed = {entity.entity for source in made for entity in source.entities}
     return Proposal(
         sources=tuple(made),
@@ -101,6 +95,3 @@ def _newest(made: list[SourceProposal]) -> date | None:
 
 def _attends(source: SourceProposal) -> bool:
     return any(entity.entity == "attendance_event" for entity in source.entities)
-
-
-__all__ = ["Extract", "Proposal", "proposal"]

@@ -62,9 +62,9 @@ def sources(
     proposed: Mapping[str, list[EntityProposal]],
     listed: CodeList,
     systems: Mapping[str, str],
-    own_system: str,
 ) -> list[SourceProposal]:
-    """Every extract that feeds something, with its settings. systems: extract -> whose student ids it holds."""
+    """Every extract that feeds something, with its settings. systems: extract -> the other system whose student ids it
+    holds, '' for the district's own."""
     hint = _day_order(found)
     made = []
     for extract in found:
@@ -78,7 +78,7 @@ def sources(
         source.settings["expected"] = _expected(source)
         if any(entity.entity == "attendance_event" for entity in source.entities):
             source.settings["attendance_records"] = _attendance_records(source, listed)
-        if (system := systems.get(extract.name, "")) and system != own_system:
+        if system := systems.get(extract.name, ""):
             source.settings["student_system"] = Setting(system, "likely", "its student ids are those of this system")
         _columns_left(source)
         made.append(source)

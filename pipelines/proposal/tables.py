@@ -12,6 +12,8 @@ import io
 import json
 import re
 import statistics
+import subprocess
+import sys
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +23,9 @@ from typing import Any
 
 import duckdb
 
+from pipelines.code_version import ROOT
 from pipelines.proposal.names import known_share
+from pipelines.proposal.sheets import as_text
 
 #: Bytes of a text file that are looked at: half from its beginning, half in _PARTS spread over the rest.
 _BYTES, _PARTS = 8_000_000, 8
@@ -30,8 +34,8 @@ _DELIMITERS = (",", "\t", ";", "|", "~", "^")
 #: Lines in which the column names are looked for, and lines at the end that may be no records.
 _HEADER_LINES, _FOOTER_LINES = 30, 10
 _MOST_COLUMNS = 10_000
-#: A spreadsheet above this is not opened: it is loaded whole.
-_SPREADSHEET_BYTES = 200_000_000
+#: A spreadsheet above this is not opened, since it is loaded whole; nor one that takes longer to open.
+_SPREADSHEET_BYTES, _SPREADSHEET_UNPACKED, _SECONDS = 200_000_000, 1024**3, 120
 
 
 @dataclass
@@ -322,18 +326,16 @@ def _fixed_width(lines: Sequence[str], whole: bool) -> Table:
 
 
 def _spreadsheet(file: Path) -> list[Table]:
-    from python_calamine import CalamineError, CalamineWorkbook
-
-    if file.stat().st_size > _SPREADSHEET_BYTES:
-        raise NotUnderstood("it is a spreadsheet of more than 200 MB: export it as CSV")
+    command = [sys.executable, "-m", "pipelines.proposal.sheets", str(file.absolute())]
+    if file.stat().st_size > _SPREADSHEET_BYTES or _unpacked(file) > _SPREADSHEET_UNPACKED:
+        raise NotUnderstood("it is a spreadsheet too large to be looked at: export it as CSV")
     try:
-        book = CalamineWorkbook.from_path(str(file))
-        sheets = [(name, book.get_sheet_by_name(name).to_python(skip_empty_area=False)) for name in book.sheet_names]
-    except (CalamineError, OSError, ValueError):
+        done = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=True, cwd=ROOT)
+        sheets: list[tuple[str, list[list[str]]]] = json.loads(done.stdout)
+    except (subprocess.SubprocessError, ValueError):
         raise NotUnderstood("it is a spreadsheet that cannot be opened (damaged, or protected by a password)") from None
     tables = []
-    for number, (name, raw) in enumerate(sheets, 1):
-        rows = [[_cell(cell) for cell in row] for row in raw]
+    for number, (name, rows) in enumerate(sheets, 1):
         table = _sheet(rows)
         if table is None:
             continue
@@ -345,14 +347,13 @@ def _spreadsheet(file: Path) -> list[Table]:
     return tables
 
 
-def _cell(value: object) -> str:
-    """A spreadsheet's cell as the reader writes it: whole numbers without a point, days as ISO dates."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    text = str(value).strip()
-    return text.removesuffix(" 00:00:00")
+def _unpacked(file: Path) -> int:
+    """Bytes that a workbook says it unpacks to; 0 for one that is no zip."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return sum(one.file_size for one in archive.infolist())
+    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, OverflowError):
+        return 0
 
 
 def _sheet(rows: list[list[str]]) -> Table | None:
@@ -391,7 +392,7 @@ def _parquet(file: Path) -> Table:
         try:
             relation = con.execute("SELECT * FROM read_parquet($1) LIMIT 40000", [str(file)])
             columns = [str(one[0]) for one in relation.description or []]
-            rows = [["" if cell is None else _cell(cell) for cell in row] for row in relation.fetchall()]
+            rows = [["" if cell is None else as_text(cell) for cell in row] for row in relation.fetchall()]
         except duckdb.Error:
             raise NotUnderstood("it is a Parquet file that cannot be read") from None
     return Table("parquet", columns=columns, rows=_bounded(rows, len(columns)), whole=len(rows) < 40_000)

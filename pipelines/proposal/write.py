@@ -28,7 +28,6 @@ def district_yaml(
     sources: Sequence[SourceProposal],
     left: Sequence[LeftOut],
     patterns: Mapping[str, list[str]],
-    own_system: str,
     *,
     strip_zeros: bool,
     needs_calendar: bool,
@@ -52,8 +51,6 @@ def district_yaml(
         "  contact:  # TO DO: an address for questions about published figures",
         "  time_zone:  # TO DO: as America/Chicago",
     ]
-    if own_system != "local":
-        lines.append(f"  student_system: {own_system}  # likely: the system whose ids most files carry")
     if strip_zeros:
         lines += [
             "  student_ids:",

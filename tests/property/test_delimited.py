@@ -22,11 +22,11 @@ VALUES = st.text(
 )
 
 
-def read(content: bytes) -> tuple[list[Any], list[Any], int]:
+def read(content: bytes, **settings: Any) -> tuple[list[Any], list[Any], int]:
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as con:
         file = Path(folder) / "export.csv"
         file.write_bytes(content)
-        reading = delimited.read(con, file, SOURCE, Path(folder))
+        reading = delimited.read(con, file, SOURCE.model_copy(update=settings), Path(folder))
         table = reading.tables["*"]
         names = [row[0] for row in con.execute(f"DESCRIBE {table}").fetchall() if row[0] != reading.line_column]
         listed = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
@@ -81,3 +81,20 @@ def test_no_bytes_lose_a_row_or_break_the_reader(pieces: list[bytes]) -> None:
     # A line without quotes, outside any quoted value, is a record of its own: never swallowed.
     if b'"' not in content:
         assert sorted(starts) == [n for n, one in enumerate(lines, start=1) if one and n > 1]
+
+
+LINES = st.lists(st.sampled_from(['"', "a,b", "p;x;r", "", "1,2,3,4", '"x"', "Total,9,"]), max_size=4)
+
+
+@settings(deadline=None, max_examples=100)
+@given(banner=LINES, footer=LINES, rows=st.lists(st.sampled_from(["1,a", '2,"b, c"', '="003",d', "4"]), max_size=5))
+def test_what_stands_around_the_table_changes_no_row(banner: list[str], footer: list[str], rows: list[str]) -> None:
+    table = ["p,q", *rows]
+    landed, refused, count = read("\n".join([*table, ""]).encode())
+    content = "\n".join([*banner, *table, *footer, ""]).encode()
+    below = len([line for line in footer if line])
+    for header in (len(banner) + 1, "Q"):
+        found = read(content, header=header, footer_lines=below)
+        assert found[2] == count
+        for mine, theirs in ((found[0], landed), (found[1], refused)):
+            assert mine == [(line + len(banner), *cells) for line, *cells in theirs]

@@ -18,6 +18,7 @@ import pytest
 from pipelines import arrivals, packed
 from pipelines.arrivals import Arrival
 from pipelines.config import DistrictFile, Settings, Source
+from pipelines.district_file import ConfigurationProblems, load
 from pipelines.home import Home
 from pipelines.landing import SourceState, land
 from pipelines.raw_files import stored_path
@@ -234,9 +235,10 @@ def test_a_file_that_is_cut_short_is_late_and_the_last_whole_one_stays_in_use(tm
 @pytest.mark.usefixtures("key")
 def test_another_trailer_reads_the_same_file_anew(tmp_path: Path) -> None:
     put(tmp_path, "att.csv", CSV + b"TRL|1\n")
-    assert landed(tmp_path)[1] == 1  # the trailer is a row that does not fit, and is refused
+    assert landed(tmp_path)[0].status == "new"  # the trailer is a row that does not fit, and is refused
+    assert landed(tmp_path, whole={"trailer": "THE END"})[0].status == "late"
     state, rows = landed(tmp_path, whole={"trailer": r"TRL\|(?P<rows>\d+)"})
-    assert (state.message, rows) == ("", 1)
+    assert (state.status, state.message, rows) == ("new", "", 1)
 
 
 # --- zips --------------------------------------------------------------------------------------------------------
@@ -346,3 +348,34 @@ def test_a_zip_lands_as_its_members_do(tmp_path: Path) -> None:
     assert landed(tmp_path)[1] == 1
     receipts = tmp_path / "home" / "landing" / "receipts" / "attendance"
     assert len(list(receipts.iterdir())) == 1, "the same names and contents are the same delivery"
+
+
+# --- settings ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "where", "words"),
+    [
+        ("kind: delimited, header: 0", "column_names", "nothing names the columns"),
+        ("kind: excel, header: -1", "header", "neither a line nor a column name"),
+        ("kind: delimited, header: ' '", "header", "neither a line nor a column name"),
+        ("kind: fixed_width, fields: {id: [5, 1]}", "fields.id", "first and a last character"),
+        ("kind: fixed_width, fields: {id: [1]}", "fields.id", "first and a last character"),
+        ("kind: fixed_width, fields: {id: [0, 1]}", "fields.id", "first and a last character"),
+        ("kind: delimited, whole: {marker: ../done}", "whole.marker", "not the name of a file"),
+        ("kind: delimited, whole: {trailer: '(('}", "whole.trailer", "not a regular expression"),
+        ("kind: excel, whole: {trailer: end}", "whole.trailer", "says nothing to a source of kind excel"),
+    ],
+)
+def test_settings_that_cannot_work_are_named(tmp_path: Path, settings: str, where: str, words: str) -> None:
+    path = tmp_path / "district.yaml"
+    path.write_text(
+        "district: {id: d, name: D, contact: x@example.org, time_zone: America/Chicago}\n"
+        "sources:\n  students:\n"
+        "    entities: {student: {columns: {student_id: id}}}\n"
+        f"    <<: {{files: a, missing_rows: full, {settings}}}\n"
+    )
+    with pytest.raises(ConfigurationProblems) as caught:
+        load(path)
+    found = {problem.where: problem.message for problem in caught.value.problems}
+    assert words in found[f"sources.students.{where}"]

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from broken_files import cases
 from rich.console import Console
 
 from pipelines import crosswalks
@@ -138,3 +139,18 @@ def test_every_file_is_either_proposed_or_named_with_the_reason(tmp_path: Path) 
     assert all(one.reason for one in made.left_out)
     keep(made, tmp_path)
     assert "feed nothing" in (tmp_path / "district.yaml").read_text()
+
+
+def test_broken_files_are_named_with_a_reason_and_stop_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    written = {case.name + case.suffix: case.content for case in cases(1)}
+    for name, content in written.items():
+        (folder / name).write_bytes(content)
+    made = proposal(folder)
+    proposed = {file for source in made.sources for file in source.extract.files}
+    left = {one.file: one.reason for one in made.left_out}
+    named = {file.split("!")[0] for file in proposed | left.keys()}
+    assert set(written) - named == set()
+    assert "it is empty" in left.values()
+    keep(made, tmp_path)

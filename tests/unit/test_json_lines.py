@@ -49,8 +49,9 @@ def test_one_a_line_an_array_or_over_several_lines(tmp_path: Path, content: str,
 
 
 def test_pieces_of_an_array_may_end_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    content = f'[ {ONE} ,\n{TWO}, {{"id": 1.50, "a": ["x", "\u00e9"]}} ]'
+    content = f'[ {ONE} ,\n{TWO}, {{"id": 1.50, "a": ["x", "\u00e9"]}}, 12345 ]'
     expected = read(tmp_path, content)
+    assert (len(expected[0]), expected[1]) == (3, [(2, "not_an_object")])
     for size in range(1, 40):
         monkeypatch.setattr(json_lines, "_PIECE", size)
         assert read(tmp_path, content) == expected

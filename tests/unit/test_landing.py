@@ -515,3 +515,20 @@ def test_a_home_is_private(tmp_path: Path) -> None:
     for folder in (home.root, home.landing, home.raw, home.warehouse, home.restricted, home.keys, home.logs):
         assert folder.stat().st_mode & 0o777 == 0o700
     assert home.published.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_file_beyond_the_engines_memory_holds_its_source_back_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    district = District(tmp_path)
+    district.put("att.csv", HEADER + "1,Name,A,2025-09-01,P\n")
+
+    def too_much(*_: object) -> None:
+        raise duckdb.OutOfMemoryException("cell value")
+
+    with monkeypatch.context() as small:
+        small.setattr(raw_files, "reader_for", lambda _: too_much)
+        (state,) = district.land(MONDAY).sources
+        assert (state.status, "too wide" in state.message, "cell value" in state.message) == ("unreadable", True, False)
+    (state,) = district.land(MONDAY).sources
+    assert (state.status, state.message) == ("new", "")
