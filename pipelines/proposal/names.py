@@ -1,8 +1,8 @@
 """What a column's name says: compared with the names that student systems use, then word by word.
 
-`synonyms.csv` holds whole names, each with the system and the publication that it comes from. `words.csv` holds the
-words that such names are made of, for the names that no list knows. `never.csv` holds the words of columns that are
-never carried.
+`synonyms.csv` holds whole names, with the system that uses them and what is known of where they come from;
+`words.csv` the words that such names are made of, for the names that no list knows; `never.csv` the words of columns
+that are never carried.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Exports in the shapes that five student information systems are publicly documented to give.
+"""Exports in the shapes of five student information systems, as far as those are publicly known.
 
-Column names come from public documentation and public queries (docs/sources/<system>.md names them); values come from
-the made-up district. Each function writes one folder and returns what it should be understood as.
+docs/sources/<system>.md says which of the column names stand in public material and which are made in the same style;
+values come from the made-up district. Each function writes one folder and returns what it should be understood as.
 """
 
 # ruff: noqa: RUF005 - a row is written in the lines in which it is read

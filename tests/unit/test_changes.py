@@ -58,6 +58,15 @@ def test_a_mark_changed_added_or_deleted_on_a_day_already_sent(tmp_path: Path, m
     ]
 
 
+def test_of_two_files_that_speak_of_a_day_the_later_one_does(tmp_path: Path) -> None:
+    """As in staging: the later delivery's row, and in one file the later line's."""
+    district = District(tmp_path / "d", missing_rows="append")
+    district.put("att1.csv", marks(("S1", "2025-09-01", "A"), ("S2", "2025-09-01", "P"), ("S2", "2025-09-01", "A")))
+    district.land(MONDAY)
+    district.put("att2.csv", marks(("S1", "2025-09-01", "T"), ("S2", "2025-09-01", "A")))
+    assert attendance(district.land(TUESDAY))[1] == [(STUDENT["S1"], "2025-09-01", "A", "T", "changed")]
+
+
 def test_a_window_says_nothing_of_days_outside_it(tmp_path: Path) -> None:
     district = District(tmp_path / "d", missing_rows="window")
     district.put("att1.csv", marks(("S1", "2025-09-01", "A"), ("S1", "2025-09-02", "A")))

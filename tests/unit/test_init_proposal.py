@@ -17,6 +17,7 @@ from pipelines.district_file import ConfigurationProblems, load
 from pipelines.proposal.keep import keep
 from pipelines.proposal.proposal import proposal
 from pipelines.proposal.report import show
+from pipelines.proposal.tables import look
 from tests.exports.fill import filled
 from tests.exports.others import OTHERS
 from tests.exports.shared import shapes
@@ -102,22 +103,29 @@ def test_nothing_about_a_student_is_written_or_shown(district: World, tmp_path: 
     assert "UNX" in text, "codes are written"
 
 
-def test_names_in_a_column_that_looks_like_codes_are_neither_written_nor_shown(tmp_path: Path) -> None:
+@pytest.mark.parametrize("different", [10, 90])
+def test_sentences_in_a_code_column_are_neither_written_nor_shown(different: int, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
-    rows = "".join(f"{1000 + n},0101,2025-09-{2 + n % 20:02d},Person Number {n} who left early\n" for n in range(90))
+    rows = "".join(
+        f"{1000 + n},0101,2025-09-{2 + n % 20:02d},Person {n % different} came late since somebody had to drive them\n"
+        for n in range(90)
+    )
     (folder / "attendance.csv").write_text("Student ID,School ID,Attendance Date,Attendance Code\n" + rows)
     made = proposal(folder)
     console = Console(file=io.StringIO(), width=200)
     show(made, keep(made, tmp_path), console)
     written = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file() and path.parent != folder)
     assert "Person" not in written + console.file.getvalue()  # type: ignore[attr-defined]
+    if different == 10:
+        assert "attendance.Attendance Code" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_a_first_line_that_is_data_is_never_taken_for_column_names(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     (folder / "a.csv").write_text("".join(f"{1000 + n},Juniper,Avery,9/{1 + n % 28}/2025,A\n" for n in range(60)))
+    assert look(folder / "a.csv", "delimited")[0].columns == [f"column_{n}" for n in range(1, 6)]
     made = proposal(folder)
     text = made.district_yaml(tmp_path) + "".join(one.reason for one in made.left_out)
     assert "Juniper" not in text
