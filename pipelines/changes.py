@@ -42,7 +42,9 @@ class _Watched:
 #: The entities whose changes are kept.
 WATCHED: dict[str, _Watched] = {
     "attendance_event": _Watched(("school_id", "date"), "true", only_published=True),
-    "student_demographic": _Watched(("student_key % 4099",), "coalesce(start_date, '') || coalesce(end_date, '') = ''", only_published=False),
+    "student_demographic": _Watched(
+        ("student_key % 4099",), "coalesce(start_date, '') || coalesce(end_date, '') = ''", only_published=False
+    ),
 }
 
 

@@ -312,7 +312,8 @@ def _chosen(district_file: Path | None) -> Path:
 
 
 def _out() -> Console:
-    return Console(highlight=False)
+    # Not a terminal, that is a log or a file: room for the widest table.
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 def main() -> None:

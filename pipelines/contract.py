@@ -110,7 +110,7 @@ _ALL = (
         (
             _text("school_id", "the id that is no longer used", required=True),
             _text("successor_school_id", "the school that answers for it", required=True),
-            _text("kind", "renumbered: the same school under a new id; merged: a part of the other school", required=True),
+            _text("kind", "renumbered: the same school, a new id; merged: a part of the other school", required=True),
             _date("effective_date", "first day of the merger; a new id needs none, it holds for all years"),
         ),
         key=("school_id",),

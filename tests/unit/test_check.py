@@ -186,3 +186,22 @@ def test_a_participant_is_read_in_the_codes_of_the_incident(tmp_path: Path) -> N
     assert meanings == {("d", "subjective", "1"), ("d", "objective", "1")}
     assert [line for line in said.splitlines() if " d " in line and " unmapped " in line]
     assert line_of(said, "w").split() == ["w", "witness", "3", "1"]
+
+
+def test_an_unknown_code_of_rows_without_a_school_is_told(tmp_path: Path) -> None:
+    """Sex has no school: an internal error once stood here."""
+    yaml = (
+        SOURCES
+        + """\
+  people:
+    kind: delimited
+    files: people.csv
+    missing_rows: full
+    entities:
+      student_demographic:
+        columns: {student_id: id, sex: sex}
+"""
+    )
+    (tmp_path / "people.csv").write_text("id,sex\n1,Q\n")
+    said = check_of(tmp_path, ["1,s1,2025-09-02,Present"], yaml=yaml)
+    assert line_of(said, "q").split()[:3] == ["q", "unmapped", "1"]
