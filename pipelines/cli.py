@@ -99,18 +99,18 @@ def run(district_file: Path | None, home: Path | None, as_of: date | None, full:
 @equity.command()
 @_DISTRICT
 @click.option("--source", help="Only this source.")
-@click.option("--as-of", callback=_day, help="The day whose knowledge counts. Default: today.")
+@click.option("--as-of", callback=_day, help="The day whose knowledge counts. Default: today in the district's zone.")
 @click.option("--codes", "all_codes", is_flag=True, help="List every code, not only unmapped and frequent ones.")
 def check(district_file: Path | None, source: str | None, as_of: date | None, all_codes: bool) -> None:
     """Read, map and judge the input; publish nothing, keep nothing."""
     from pipelines.check import check as check_input
-    from pipelines.start import configuration
+    from pipelines.start import configuration, today_in
 
     district, codes = configuration(_chosen(district_file))
     if source is not None and source not in district.settings.sources:
         known = ", ".join(district.settings.sources)
         raise ConfigurationError(f"No source is called {source}.", f"There are: {known}.")
-    readable = check_input(district, codes, source, as_of or date.today(), _out(), all_codes=all_codes)
+    readable = check_input(district, codes, source, as_of or today_in(district), _out(), all_codes=all_codes)
     if not readable:
         _out().print("\nSome sources could not be read; the others would run without them.")
 

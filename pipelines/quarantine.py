@@ -88,10 +88,12 @@ def show_quarantine(home: Home, wanted: Wanted, text: bool, console: Console) ->
 def export_quarantine(home: Home, wanted: Wanted, text: bool, target: Path, console: Console) -> None:
     """Write every row to a CSV file that only this user can read, with its text where asked for.
 
-    Raises ConfigurationError where the file would lie in a git checkout or among what is published, or cannot be
-    written.
+    Raises ConfigurationError where the file is there already, would lie in a git checkout or among what is
+    published, or cannot be written.
     """
     _refuse_open_places(home, target)
+    if target.exists():
+        raise ConfigurationError(f"{target} is there already.", "Name a new file: nothing is written over.")
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     with _published(home, wanted) as con:
         if text:

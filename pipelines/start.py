@@ -45,10 +45,15 @@ def begin(
         district=district,
         crosswalks=codes,
         home=opened,
-        as_of=as_of or datetime.now(ZoneInfo(district.settings.district.time_zone)).date(),
+        as_of=as_of or today_in(district),
         progress=progress,
         full=full,
     )
+
+
+def today_in(district: DistrictFile) -> date:
+    """The date where the district is: in the evening its own day, and not already that of UTC."""
+    return datetime.now(ZoneInfo(district.settings.district.time_zone)).date()
 
 
 def configuration(district_file: Path) -> tuple[DistrictFile, crosswalks.Crosswalks]:

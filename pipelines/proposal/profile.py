@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -138,7 +138,7 @@ def _profile(name: str, cells: Sequence[str]) -> Profile:
     profile.is_number = all(re.fullmatch(r"[+-]?\d{1,15}([.]\d+)?%?", value.replace(",", "")) for value in tried)
     profile.is_flag = {value.lower() for value in counted} <= _YES_NO
     profile.is_time = all(re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?( ?[AaPp][Mm])?", value) for value in tried)
-    profile.date_formats = () if profile.is_flag else _date_formats(tried)
+    profile.date_formats = () if profile.is_flag else _date_formats({value: counted[value] for value in tried})
     return profile
 
 
@@ -156,21 +156,27 @@ def _masks(values: Counter[str]) -> tuple[str, ...]:
     return tuple(value for value in candidates if value in sure or not negative)
 
 
-def _date_formats(values: Sequence[str]) -> tuple[str, ...]:
-    """The formats that fit at least 98 of 100 values, or several that together do (two exports in one folder)."""
+def _date_formats(cells: Mapping[str, int]) -> tuple[str, ...]:
+    """The formats that fit at least 98 of 100 cells, or several that together do (two exports in one folder)."""
+    values = list(cells)
+    nearly_all = 0.98 * sum(cells.values())
+
+    def weight(which: set[str]) -> int:
+        return sum(cells[value] for value in which)
+
     fits = {one: {value for value in values if _parses(value, one)} for one in _plausible(values)}
-    whole = [one for one, which in fits.items() if len(which) >= 0.98 * len(values)]
+    whole = [one for one, which in fits.items() if weight(which) >= nearly_all]
     if whole:
         return tuple(whole)
     chosen: list[str] = []
     left = set(values)
     while left and len(chosen) < 3:
-        best = max(fits, key=lambda one: len(fits[one] & left), default=None)
-        if best is None or len(fits[best] & left) < 0.02 * len(values):
+        best = max(fits, key=lambda one: weight(fits[one] & left), default=None)
+        if best is None or weight(fits[best] & left) < 0.02 * sum(cells.values()):
             break
         chosen.append(best)
         left -= fits[best]
-    return tuple(chosen) if len(left) <= 0.02 * len(values) else ()
+    return tuple(chosen) if weight(set(values) - left) >= nearly_all else ()
 
 
 def _plausible(values: Sequence[str]) -> Iterable[str]:

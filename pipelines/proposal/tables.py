@@ -266,6 +266,11 @@ def _footer(tail: Sequence[str], delimiter: str, width: int) -> int:
     return count if count < len(tail) else 0
 
 
+def _is_no_record(filled: Sequence[str], width: int) -> bool:
+    """Whether a sheet's row below the records is a remark or a total: few cells, one of them alone or called so."""
+    return len(filled) <= width // 2 and (len(filled) == 1 or _NO_RECORD.match(filled[0]) is not None)
+
+
 def _check_columns(table: Table) -> None:
     if len(table.columns) > _MOST_COLUMNS:
         raise NotUnderstood(f"it has more than {_MOST_COLUMNS:,} columns")
@@ -374,16 +379,16 @@ def _sheet(rows: list[list[str]]) -> Table | None:
         table.settings["header"] = header + 1
         table.notes.append(f"the column names stand in row {header + 1}, below a banner")
     body = [(row + [""] * width)[:width] for row in rows[header + 1 :]]
-    while body and not any(body[-1]):
-        body.pop()
+    body = [row for row in body if any(row)]  # as the reader does: a blank row is no record
     footer = 0
-    while footer < min(_FOOTER_LINES, len(body)) and len([cell for cell in body[-1 - footer] if cell]) == 1 < width:
+    while footer < min(_FOOTER_LINES, len(body)) and _is_no_record([cell for cell in body[-1 - footer] if cell], width):
         footer += 1
     if footer:
         table.settings["footer_lines"] = footer
+        table.notes.append(f"the last {footer} rows are no records")
         body = body[: len(body) - footer]
     _check_columns(table)
-    table.rows = _bounded([row for row in body if any(row)], width)
+    table.rows = _bounded(body, width)
     return table
 
 

@@ -130,8 +130,6 @@ def test_the_screen_says_how_many_lines_it_leaves_out(district: District, monkey
 
 def test_an_export_holds_every_row_and_is_private(district: District, tmp_path: Path) -> None:
     target = tmp_path / "rows.csv"
-    target.write_text("an older one")
-    target.chmod(0o644)
     rows = exported(district, target)
     assert target.stat().st_mode & 0o777 == 0o600
     columns = ["source_id", "entity", "file_name", "file_id", "line", "column_name", "reason", "remedy", "shape"]
@@ -143,11 +141,20 @@ def test_an_export_holds_every_row_and_is_private(district: District, tmp_path: 
     ]
     assert {(row["file_name"], len(row["file_id"])) for row in rows} == {("att.csv", 64)}
     assert "Canary" not in target.read_text()
-    with_text = exported(district, target, text=True)
+    with_text = exported(district, tmp_path / "text.csv", text=True)
     assert [row["text"].count("Canary") for row in with_text] == [1, 1, 0]
     assert with_text[2]["text"] == "ragged"
-    assert [row["line"] for row in exported(district, target, Wanted(reason="too_few_fields"))] == ["9"]
-    assert [path.name for path in tmp_path.iterdir() if path.suffix in (".csv", ".tmp")] == ["rows.csv"]
+    assert [row["line"] for row in exported(district, tmp_path / "few.csv", Wanted(reason="too_few_fields"))] == ["9"]
+    written = sorted(path.name for path in tmp_path.iterdir() if path.suffix in (".csv", ".tmp"))
+    assert written == ["few.csv", "rows.csv", "text.csv"]
+
+
+def test_an_export_writes_over_nothing(district: District, tmp_path: Path) -> None:
+    target = tmp_path / "mine.csv"
+    target.write_text("a person's own")
+    with pytest.raises(ConfigurationError, match="is there already"):
+        exported(district, target)
+    assert target.read_text() == "a person's own"
 
 
 @pytest.mark.parametrize("text", [False, True])
