@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+import xlsxwriter
 from broken_files import cases
 from rich.console import Console
 
@@ -130,6 +131,27 @@ def test_a_first_line_that_is_data_is_never_taken_for_column_names(tmp_path: Pat
     text = made.district_yaml(tmp_path) + "".join(one.reason for one in made.left_out)
     assert "Juniper" not in text
     assert "1000" not in text.replace("0100000", "")
+
+
+def test_a_workbooks_total_below_a_blank_row_is_no_record_and_one_bad_date_hides_no_column(tmp_path: Path) -> None:
+    rows = [["Stu #", "Bldg", "Grade", "Entry Date"]]
+    rows += [[f"{n:05d}", f"010{n % 2}", f"{n % 9 + 1}", "08/24/2026"] for n in range(300)]
+    rows[7][3] = "08/24/26?"
+    rows += [["", "", "", ""], ["Total students:", "300", "", ""]]
+    book = xlsxwriter.Workbook(tmp_path / "students.xlsx")
+    sheet = book.add_worksheet("Students")
+    for number, row in enumerate(rows):
+        sheet.write_row(number, 0, row)
+    book.close()
+    (tmp_path / "att.csv").write_text(
+        "Bldg;Stu #;Att Date;Att\n"
+        + "".join(f"010{n % 2};{n:05d};{day}/09/2026;{'PATE'[n % 4]}\n" for n in range(300) for day in (14, 15, 16))
+    )
+    keep(proposal(tmp_path), tmp_path / "out")
+    text = (tmp_path / "out" / "district.yaml").read_text()
+    assert "footer_lines: 1" in text
+    assert "entry_date: Entry Date" in text
+    assert "category: Att" in text
 
 
 def test_every_file_is_either_proposed_or_named_with_the_reason(tmp_path: Path) -> None:
