@@ -395,6 +395,7 @@ def test_a_longer_answer_needs_no_more_memory(asking: Asking) -> None:
     }[asking.server.kind]
     child = f"""
 import resource
+import threading
 import time
 from pipelines.sources import database
 from pipelines.sources.database_drivers import Ask, connection_url
@@ -405,7 +406,9 @@ ask = Ask({rows!r}, None, lambda name: True, 120, "UTC")
 with database._Stream(lambda: url.dialect.stream(url, ask), 120) as stream:
     stream.schema()
     before = peak()
-    time.sleep(3)  # long enough for a driver that nobody holds back to fetch everything
+    [driver] = [one for one in threading.enumerate() if one.name == "database"]
+    while driver.is_alive() and not stream._queue.full():  # held back, or else it has fetched everything
+        time.sleep(0.05)
     rows, size = 0, 0
     for batch in stream.batches():
         rows, size = rows + batch.num_rows, size + batch.nbytes
