@@ -187,12 +187,13 @@ class _Comparison:
             f") GROUP BY {names} HAVING sum(row_hash) <> 0"
         )
         for side, select in zip(("was", "now"), rows, strict=True):
-            # Of rows with one key the last one speaks, as in staging.
+            # Of rows with one key the last one speaks, as in staging; of those of one line, the greatest text.
             keys = ", ".join(f"coalesce({name}::VARCHAR, '') AS {name}" for name in key)
             con.execute(
                 f"CREATE OR REPLACE TEMP TABLE {side} AS SELECT {keys}, {', '.join(content)} FROM ({select}) "
                 f"SEMI JOIN differing ON {same_group} WHERE {published} "
-                f"QUALIFY row_number() OVER (PARTITION BY {', '.join(key)} ORDER BY place DESC, line DESC) = 1"
+                f"QUALIFY row_number() OVER (PARTITION BY {', '.join(key)} "
+                f"ORDER BY place DESC, line DESC, row({', '.join(content)})::VARCHAR DESC) = 1"
             )
         kept = ", ".join(
             f"coalesce(now.{name}, was.{name}){'::BIGINT' if name.endswith('_key') else ''} AS {name}" for name in key

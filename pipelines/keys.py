@@ -13,7 +13,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -161,26 +161,24 @@ def pseudonym(key: bytes, domain: str, value: str) -> int:
     return int.from_bytes(hmac_sha256(key, f"{domain}|{normalize(value)}".encode())[:8], "big", signed=True)
 
 
-def add_keys(con: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str], domain: str, key: bytes) -> str:
-    """Hash every distinct value of `columns`: the name of a temp table (value VARCHAR, key BIGINT) to join.
+def add_keys(con: duckdb.DuckDBPyConnection, cells: str, domain: str, key: bytes) -> str:
+    """Hash the ids of a query: the name of a temp table (cell VARCHAR, value VARCHAR, key BIGINT) to join on the cell.
 
-    `value` is the text as it stands in `table`; values that are NULL or blank have no row.
-    Raises PseudonymCollision when two different ids meet, in which case the table is dropped.
+    cells: SQL of rows (cell, value), a cell as it stands in the file and the id that is read from it, each cell once.
+    key is NULL where the id is blank. Raises PseudonymCollision when two different ids meet; the table is dropped.
     """
     name = f"key_{domain}_{secrets.token_hex(4)}"
-    distinct = " UNION ".join(f"SELECT {column} AS value FROM {table}" for column in columns)
-    # A condition here would be tested on every row, at twice the cost; NULL is left out below.
-    con.execute(f"CREATE TEMP TABLE {name}_ids AS SELECT DISTINCT value FROM ({distinct})")
-    con.execute(f"CREATE TEMP TABLE {name} (value VARCHAR, key BIGINT)")
+    con.execute(f"CREATE TEMP TABLE {name}_ids AS {cells}")
+    con.execute(f"CREATE TEMP TABLE {name} (cell VARCHAR, value VARCHAR, key BIGINT)")
     count = _count(con, f"{name}_ids")
     for start in range(0, count, _BATCH):
-        values = con.execute(
-            f"SELECT value FROM {name}_ids WHERE rowid >= ? AND rowid < ?", [start, start + _BATCH]
-        ).to_arrow_table()["value"]
-        kept = [value for value in values.to_pylist() if value is not None and normalize(value)]
-        batch = pyarrow.table({"value": pyarrow.array(kept, pyarrow.string()), "key": _hash(key, domain, kept)})
-        con.register(f"{name}_batch", batch)
-        con.execute(f"INSERT INTO {name} SELECT value, key FROM {name}_batch")
+        ids = con.execute(
+            f"SELECT cell, value FROM {name}_ids WHERE rowid >= ? AND rowid < ?", [start, start + _BATCH]
+        ).to_arrow_table()
+        values = [normalize(value or "") for value in ids["value"].to_pylist()]
+        hashed = pyarrow.array(_hash(key, domain, values), mask=numpy.array([not value for value in values], bool))
+        con.register(f"{name}_batch", ids.append_column("key", hashed))
+        con.execute(f"INSERT INTO {name} SELECT cell, value, key FROM {name}_batch")
         con.unregister(f"{name}_batch")
     con.execute(f"DROP TABLE {name}_ids")
     _refuse_collisions(con, name)
@@ -188,7 +186,7 @@ def add_keys(con: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str],
 
 
 def _hash(key: bytes, domain: str, values: Iterable[str]) -> numpy.ndarray[tuple[int], numpy.dtype[numpy.int64]]:
-    """The pseudonym of each value. The two hashes that begin an HMAC (RFC 2104) are made once and copied for each
+    """The pseudonym of each normal id. The two hashes that begin an HMAC (RFC 2104) are made once and copied for each
     id: 0.8 microseconds an id, where hmac.digest takes 2.0 to make them anew.
     """
     block = (key if len(key) <= _BLOCK else hashlib.sha256(key).digest()).ljust(_BLOCK, b"\0")
@@ -197,7 +195,7 @@ def _hash(key: bytes, domain: str, values: Iterable[str]) -> numpy.ndarray[tuple
     hashed = bytearray()
     for value in values:
         inner, outer = begin_inner(), begin_outer()
-        inner.update(normalize(value).encode())
+        inner.update(value.encode())
         outer.update(inner.digest())
         hashed += outer.digest()[:8]
     return numpy.frombuffer(hashed, dtype=">i8").astype(numpy.int64)
@@ -205,7 +203,8 @@ def _hash(key: bytes, domain: str, values: Iterable[str]) -> numpy.ndarray[tuple
 
 def _refuse_collisions(con: duckdb.DuckDBPyConnection, table: str) -> None:
     same = con.execute(
-        f"SELECT list(value) FROM {table} GROUP BY key HAVING count(*) > 1"  # ids that differ in white space only, too
+        # Several cells with one id have one key, too.
+        f"SELECT list(value) FROM {table} WHERE key IS NOT NULL GROUP BY key HAVING count(*) > 1"
     ).fetchall()
     if any(len({normalize(value) for value in values}) > 1 for (values,) in same):
         con.execute(f"DROP TABLE {table}")

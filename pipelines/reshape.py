@@ -27,14 +27,12 @@ class Shaped:
     reading, source: what is to be judged, the source with the map of the table that was made.
     rows_left_out: cells (or rows) of the file that make no row of the table; they count as filtered.
     cells_masked: masks that were taken out of the file before its SQL saw it.
-    lines_are_unique: whether every row has a line of its own.
     """
 
     reading: Reading
     source: Source
     rows_left_out: int = 0
     cells_masked: int = 0
-    lines_are_unique: bool = True
 
 
 def shape(
@@ -104,7 +102,6 @@ def _unpivoted(
         reading=replace(reading, tables={MAPPED_BY_DISTRICT: result}),
         source=source,
         rows_left_out=all_cells - _count(con, result),
-        lines_are_unique=False,
     )
 
 
@@ -182,7 +179,6 @@ def _by_sql(
         source=source.model_copy(update={"entities": {entity.name: entity_map}, "masks": []}),
         rows_left_out=answer.lines_left_out,
         cells_masked=answer.cells_masked,
-        lines_are_unique=False,
     )
 
 

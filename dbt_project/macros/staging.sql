@@ -93,7 +93,7 @@
             select
                 repeated.*,
                 row_number() over (
-                    partition by {{ key | join(", ") }} order by delivery_no desc, file_no desc, line desc
+                    partition by {{ key | join(", ") }} order by delivery_no desc, file_no desc, line desc, content desc
                 ) as place,
                 max(delivery_no) over (partition by {{ key | join(", ") }}) as newest,
                 min(content) over (partition by {{ key | join(", ") }}, delivery_no) as least,

@@ -50,7 +50,7 @@ def test_every_cell_is_a_row_or_counted(grid: tuple[int, list[list[str | None]]]
             con.execute(f"INSERT INTO t VALUES ('s', {', '.join('?' * width)}, ?)", [*cells, line])
         entity = ENTITIES["attendance_event"]
         shaped = reshape.shape(con, Reading({"*": "t"}, "none", len(rows)), entity, source, None, Path("unused"))
-        judged = mapping.judge(con, shaped.reading, "*", entity, shaped.source)
+        judged = mapping.judge(con, shaped.reading, "*", entity, shaped.source, bytes(32))
         number = {column.name: n for n, column in enumerate(entity.columns)}
         found = con.execute(
             f"SELECT line, value_{number['period']}, value_{number['category']} FROM {judged.view}"

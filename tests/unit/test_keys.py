@@ -40,15 +40,20 @@ def test_white_space_around_an_id_does_not_matter_and_the_domain_does() -> None:
     assert pseudonym(KEY, "student", "7") != pseudonym(KEY[::-1], "student", "7")
 
 
-def test_ids_of_several_columns_get_one_row_each_over_several_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_cell_gets_the_key_of_its_id_over_several_batches_and_a_blank_id_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(keys, "_BATCH", 3)
     con = duckdb.connect()
-    con.execute("CREATE TEMP TABLE t AS SELECT 'a' || i AS x, 'a' || (i + 5) AS y FROM range(10) r(i)")
-    con.execute("INSERT INTO t VALUES ('', NULL), (' a1 ', '  ')")
-    name = add_keys(con, "t", ["x", "y"], "student", KEY)
-    rows = dict(con.execute(f"SELECT value, key FROM {name}").fetchall())
-    assert set(rows) == {f"a{i}" for i in range(15)} | {" a1 "}
-    assert all(key == pseudonym(KEY, "student", value) for value, key in rows.items())
+    con.execute("CREATE TEMP TABLE t AS SELECT '00' || i AS cell, 'a' || i AS value FROM range(10) r(i)")
+    con.execute("INSERT INTO t VALUES ('', ''), ('*', NULL), ('01', ' a1 '), (' ', '\u2003')")
+    name = add_keys(con, "FROM t", "student", KEY)
+    rows = con.execute(f"SELECT cell, value, key FROM {name} ORDER BY ALL").fetchall()
+    assert [row[:2] for row in rows] == con.execute("FROM t ORDER BY ALL").fetchall()
+    assert {cell: key for cell, _, key in rows} == {
+        **{f"00{i}": pseudonym(KEY, "student", f"a{i}") for i in range(10)},
+        **{"01": pseudonym(KEY, "student", "a1"), "": None, " ": None, "*": None},
+    }
 
 
 @pytest.mark.parametrize("length", [32, 63, 64, 65, 200])
@@ -57,7 +62,7 @@ def test_ids_hashed_in_bulk_have_the_pseudonyms_of_ids_hashed_alone(length: int)
     ids = ["7", " 7", "0415", "é-\u4e2d", "x" * 300]
     con = duckdb.connect()
     con.execute("CREATE TEMP TABLE t AS SELECT unnest(?) AS x", [ids])
-    name = add_keys(con, "t", ["x"], "student", key)
+    name = add_keys(con, "SELECT x AS cell, x AS value FROM t", "student", key)
     assert dict(con.execute(f"SELECT value, key FROM {name}").fetchall()) == {
         one: pseudonym(key, "student", one) for one in ids
     }
@@ -68,7 +73,7 @@ def test_a_collision_of_two_ids_raises_and_names_neither(monkeypatch: pytest.Mon
     con = duckdb.connect()
     con.execute("CREATE TEMP TABLE t AS SELECT unnest(['canary-1', 'canary-2']) AS x")
     with pytest.raises(PseudonymCollision) as raised:
-        add_keys(con, "t", ["x"], "student", KEY)
+        add_keys(con, "SELECT x AS cell, x AS value FROM t", "student", KEY)
     assert "canary" not in str(raised.value)
 
 

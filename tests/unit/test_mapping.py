@@ -10,8 +10,10 @@ import pytest
 from pipelines import mapping
 from pipelines.config import Source
 from pipelines.contract import ENTITIES
+from pipelines.keys import pseudonym
 from pipelines.sources import Reading, Unreadable
 
+KEY = bytes(range(32))
 ATTENDANCE = {"student_id": "sid", "school_id": "sch", "date": "day", "category": "code"}
 
 
@@ -29,7 +31,10 @@ def judge(
     masked: int = 0,
     **settings: Any,
 ) -> list[dict[str, Any]]:
-    """Each kept row: its contract values, its first problem's reason and column, and the value shown."""
+    """Each kept row: its contract values, its first problem's reason and column, and the value shown.
+
+    The pseudonym of every id is held to be that of its value.
+    """
     con = duckdb.connect()
     columns = list(rows[0])
     typed = ", ".join(f'"{name}" VARCHAR' for name in columns)
@@ -42,12 +47,17 @@ def judge(
         key,
         ENTITIES[entity],
         source(entity, entity_map, **settings),
+        KEY,
         anonymous_surveys=anonymous,
     )
     assert judged.rows_read == len(rows)
     answer = []
     names = [column.name for column in ENTITIES[entity].columns]
     values = ", ".join(f"value_{n}" for n in range(len(names)))
+    for n, column in enumerate(ENTITIES[entity].columns):
+        if column.type == "key":
+            for value, hashed in con.execute(f"SELECT value_{n}, key_{n} FROM {judged.view}").fetchall():
+                assert hashed == (pseudonym(KEY, column.domain or column.name, value) if value else None)
     for line, problem, shown, *cells in con.execute(
         f"SELECT line, problem, refused_value, {values} FROM {judged.view} ORDER BY line"
     ).fetchall():

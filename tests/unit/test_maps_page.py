@@ -74,7 +74,7 @@ def test_an_example_lands_as_it_says(example: dict[str, str], tmp_path: Path) ->
     reading = reader_for("delimited")(con, tmp_path / "example.csv", source, tmp_path)
     sql = sql_texts(district).get(source.entities[entity.name].sql or "")
     shaped = reshape.shape(con, reading, entity, source, sql, tmp_path)
-    judged = mapping.judge(con, shaped.reading, "*", entity, shaped.source)
+    judged = mapping.judge(con, shaped.reading, "*", entity, shaped.source, bytes(32))
     values = ", ".join(f"value_{n} AS {column.name}" for n, column in enumerate(entity.columns))
     rows = con.execute(f"SELECT line, problem, {values} FROM {judged.view} ORDER BY ALL").to_arrow_table().to_pylist()
     landed: list[dict[str, Any]] = [row for row in rows if not row["problem"]]

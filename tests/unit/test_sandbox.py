@@ -81,7 +81,7 @@ def test_its_rows_are_judged_as_any_other(con: Any, tmp_path: Path) -> None:
     )
     reading, entity = Reading({"*": "t"}, "none", len(ROWS)), ENTITIES["attendance_event"]
     result = reshape.shape(con, reading, entity, source(date_formats=["%m/%d/%Y"], masks=["*"]), sql, tmp_path)
-    judged = mapping.judge(con, result.reading, "*", entity, result.source)
+    judged = mapping.judge(con, result.reading, "*", entity, result.source, bytes(32))
     reasons = [
         judged.judgements[problem - 1].reason if problem else None
         for (problem,) in con.execute(f"SELECT problem FROM {judged.view} ORDER BY line").fetchall()
