@@ -22,7 +22,7 @@ from rich.table import Table
 
 from pipelines.code_report import UNMAPPED, CodeUse, codes_used
 from pipelines.code_version import DBT_PROJECT
-from pipelines.config import DistrictFile, Source
+from pipelines.config import DistrictFile, Source, Thresholds
 from pipelines.contract import ENTITIES
 from pipelines.crosswalks import Crosswalks
 from pipelines.home import Home
@@ -34,6 +34,13 @@ _MOST_LISTED = 10
 _MOST_MAPPED = 5
 #: Schools named beside an unmapped code, while they are as few.
 _MOST_SCHOOLS_NAMED = 3
+#: The column whose codes decide whether a row counts, by the entity that an indicator is made of, and the threshold
+#: from which a school's share of unmapped ones withholds its figures; None: rows so coded are left out, visibly.
+_DECIDING = {
+    "attendance_event": ("category", "unmapped_attendance_codes_percent"),
+    "discipline_action": ("action", "unmapped_discipline_codes_percent"),
+    "survey_response": ("answer", None),
+}
 
 
 def check(
@@ -55,17 +62,19 @@ def check(
         landing = land(district.model_copy(update={"settings": settings}), home, as_of=as_of, say=lambda _: None)
         console.print(f"[bold]{district.settings.district.name}[/bold]: {len(chosen)} sources, as of {as_of}")
         month, day = map(int, district.settings.district.school_year_start.split("-"))
+        used: dict[str, list[CodeUse]] = {}
         with duckdb.connect() as con:
             for state in landing.sources:
                 files = [file for file in landing.files if file.source_id == state.source_id]
                 _show_source(con, state.source_id, chosen[state.source_id], files, console)
                 for entity, uses in _codes(con, codes, files, landing.files, as_of, month * 100 + day):
                     _show_codes(entity, uses, console, all_codes)
+                    used.setdefault(entity, []).extend(uses)
                 if state.message:
                     console.print(f"  [red]{state.status}[/red]: {state.message}", soft_wrap=True)
                     console.print(f"  [dim]{state.remedy}[/dim]", soft_wrap=True)
         if only is None:
-            _show_lacks(landing, console)
+            _show_lacks(landing, used, district.settings.thresholds, console)
     return all(state.status in ("new", "unchanged") for state in landing.sources)
 
 
@@ -201,16 +210,33 @@ def _show_refused(con: duckdb.DuckDBPyConnection, file: LiveFile, console: Conso
         )
 
 
-def _show_lacks(landing: Landing, console: Console) -> None:
-    """Which indicators nothing feeds."""
+def _show_lacks(
+    landing: Landing, used: Mapping[str, Sequence[CodeUse]], thresholds: Thresholds, console: Console
+) -> None:
+    """Which indicators nothing feeds, and which rest on codes that nothing maps."""
     fed = {file.entity for file in landing.files if file.is_live and file.rows_accepted}
     console.print("\n[bold]What each indicator has[/bold]")
     for indicator in indicators():
         lacks = [] if indicator["entity"] in fed else [indicator["entity"]]
         if indicator["unit"] != "count" and "student_demographic" not in fed:
             lacks.append("student_demographic (groups will be unknown)")
+        if unread := _unread(indicator["entity"], used.get(indicator["entity"], ()), thresholds):
+            lacks.append(unread)
         state = f"[yellow]lacks {', '.join(lacks)}[/yellow]" if lacks else "[green]complete[/green]"
         console.print(f"  {indicator['indicator_id']:<28} {state}", soft_wrap=True)
+
+
+def _unread(entity: str, uses: Sequence[CodeUse], thresholds: Thresholds) -> str:
+    """What the entity's deciding codes lack, in words; '' where all are mapped, or none decides."""
+    column, threshold = _DECIDING.get(entity, ("", None))
+    rows = sum(use.rows for use in uses if use.column == column)
+    unmapped = sum(use.rows for use in uses if use.column == column and use.meaning == UNMAPPED)
+    if not unmapped:
+        return ""
+    so_what = "these answers do not count"
+    if threshold is not None:
+        so_what = f"withheld at a school from {getattr(thresholds, threshold)} %"
+    return f"meanings of {column} in {unmapped:,} of {rows:,} rows ({so_what})"
 
 
 def indicators() -> list[dict[str, str]]:
