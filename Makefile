@@ -3,6 +3,8 @@
 PYTHON ?= $(shell for p in python3.12 python3.13 python3.11; do $$p -c 'import venv' 2>/dev/null && echo $$p && exit; done; echo python3)
 DISTRICT ?=
 BIN := .venv/bin
+# Tests of one file share what they set up, so a file stays with one process. Whole nights share out their work themselves.
+SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile
 
 .PHONY: run test test-fast lint format bench dev lock clean
 
@@ -10,11 +12,11 @@ run: ## install, make a sample district, run the nightly job (or on DISTRICT=pat
 	@$(PYTHON) -m pipelines $(if $(DISTRICT),--district $(DISTRICT))
 
 test: install-dev ## everything: seconds first, whole nights last
-	$(BIN)/python -m pytest -m "not e2e"
+	$(BIN)/python -m pytest -m "not e2e" $(SIDE_BY_SIDE)
 	$(BIN)/python -m pytest -m e2e
 
 test-fast: install-dev ## without whole nights
-	$(BIN)/python -m pytest tests/unit tests/property tests/checks -m "not e2e"
+	$(BIN)/python -m pytest tests/unit tests/property tests/checks -m "not e2e" $(SIDE_BY_SIDE)
 
 lint: install-dev ## format, lint, types, SQL format
 	$(BIN)/ruff format --check .

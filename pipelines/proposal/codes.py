@@ -39,7 +39,11 @@ _FLAGS = (
     ("calendar_event", frozenset({"session", "instruction", "instructional"}), "session", "not_in_session"),
 )
 #: Code columns that are made of columns of the file, and their crosswalks; more codes than these are no list.
-_MELTED = {"attendance_event": ("category", "attendance_category"), "survey_response": ("answer", "survey_answer")}
+_MELTED = {
+    "attendance_event": ("category", "attendance_category"),
+    "discipline_action": ("action", "discipline_action"),
+    "survey_response": ("answer", "survey_answer"),
+}
 _MOST_MELTED = 40
 _YES, _NO = frozenset({"y", "yes", "1", "true", "t"}), frozenset({"n", "no", "0", "false", "f"})
 #: A cell longer than this, or of more words, is a sentence: it is counted, not written down.
@@ -107,7 +111,7 @@ def codes(found: Sequence[Extract], proposed: Mapping[str, Sequence[EntityPropos
             if proposal.unpivot is not None and proposal.entity in _MELTED:
                 column, crosswalk = _MELTED[proposal.entity]
                 place = f"{extract.name}.{proposal.choices[column].names[0]}"
-                for code, rows in _melted_codes(extract, proposal).items():
+                for code, rows in _melted_codes(extract, proposal, column).items():
                     counts.setdefault((crosswalk, code), Counter())[place] = rows
     # Codes compare in any case: A and a are one, shown as it is written most often.
     folded: dict[tuple[str, str], list[tuple[str, str]]] = {}
@@ -143,12 +147,10 @@ def _parts(profile: Profile, mark: str | None) -> Counter[str]:
     return found
 
 
-def _melted_codes(extract: Extract, proposal: EntityProposal) -> Counter[str]:
+def _melted_codes(extract: Extract, proposal: EntityProposal, column: str) -> Counter[str]:
     """The codes of columns that become rows, nothing where they are no code list together."""
-    columns = (proposal.unpivot or {})["columns"]
-    names = columns if isinstance(columns, list) else [n for n in extract.table.columns if re.fullmatch(columns, n)]
     found: Counter[str] = Counter()
-    for name in names:
+    for name in proposal.melted(extract.table.columns, column):
         profile = extract.profile(name)
         if not profile.is_empty and _is_list(profile):
             found += profile.values

@@ -69,7 +69,7 @@ def matches(extract: Extract, entity: str, ids: dict[str, Choice]) -> dict[str, 
             taken |= set(several.names)
             continue
         for position, profile in told:
-            score, reason = _score(profile, column, entity, extract.table_name)
+            score, reason = likeness(profile, column, entity, extract.table_name)
             if score >= POSSIBLE:
                 # Of two that fit as well, the one that tells more kinds apart; else the first.
                 kinds = -len(profile.values) if column.name == "category" else 0
@@ -86,7 +86,7 @@ def id_candidates(extract: Extract, column: str) -> list[tuple[Profile, float, s
     found = []
     contract = ENTITIES["student_school_enrollment"].by_name[column]
     for profile in extract.profiles:
-        score, reason = _score(profile, contract, ANY_ENTITY, extract.table_name)
+        score, reason = likeness(profile, contract, ANY_ENTITY, extract.table_name)
         if column == "student_id":
             other = _name_score(profile, PERSONAL_ID, ANY_ENTITY, extract.table_name)
             if other[0] > 0 and _fits(profile, contract) and score < SURE:
@@ -108,7 +108,19 @@ def _name_score(profile: Profile, column: str, entity: str, table: str) -> tuple
     return 0.0, ""
 
 
-def _score(profile: Profile, column: Column, entity: str, table: str) -> tuple[float, str]:
+def called_like(extract: Extract, entity: str, column: str) -> list[str]:
+    """The file's columns that are called like this contract column, though what they hold speaks against it."""
+    wanted = ENTITIES[entity].by_name[column]
+    return [
+        profile.name
+        for profile in extract.profiles
+        if _name_score(profile, column, entity, extract.table_name)[0] >= POSSIBLE
+        and profile.kept_out is None
+        and _fits(profile, wanted) < POSSIBLE
+    ]
+
+
+def likeness(profile: Profile, column: Column, entity: str, table: str) -> tuple[float, str]:
     """How surely a file's column is this contract column, and why; 0 where its content speaks against it."""
     if _is_refused(profile.name):
         return 0.0, ""
@@ -215,6 +227,28 @@ _RACE_WORDS = (
 )
 
 
+#: Letters for races, as in RaceAI or ETH_BLK. They mean so only where most races have a column.
+_RACE_LETTERS = {
+    "American Indian or Alaska Native": {"ai", "an", "am", "aian", "aina", "i"},
+    "Asian": {"as", "asn", "a"},
+    "Black or African American": {"b", "bl", "blk", "aa", "ba"},
+    "Native Hawaiian or Other Pacific Islander": {"hp", "nh", "pi", "nhpi", "hpi", "p"},
+    "White": {"w", "wh", "wht"},
+}
+_LEAST_SHORT = 4
+#: What such names say besides.
+_BESIDES = frozenset(
+    {"race", "racial", "ethnic", "ethnicity", "eth", "fed", "federal", "rc", "is", "ind", "flag", "cd"}
+)
+
+
+def _race_of_letters(name: str) -> str | None:
+    """The race that a yes-or-no column names by its letters, where it says nothing else."""
+    parts = [word for word in words(name) if word not in _BESIDES]
+    letters = parts[0] if len(parts) == 1 else ""
+    return next((race for race, known in _RACE_LETTERS.items() if letters in known), None)
+
+
 def race_of(name: str) -> str | None:
     """The race that a yes-or-no column is named after, in the words of the default code table."""
     parts = set(words(name)) | {normal(name)}
@@ -233,6 +267,9 @@ def _several(profiles: Sequence[Profile], column: Column) -> Choice | None:
     if len(flags) >= 3:
         reason = f"{len(flags)} yes-or-no columns, each named after a race"
         return Choice({"flags": flags}, SURE, reason)
+    short = {one.name: race for one in profiles if one.is_flag and (race := _race_of_letters(one.name))}
+    if len(set(short.values())) == len(short) >= _LEAST_SHORT:
+        return Choice({"flags": short}, LIKELY, f"{len(short)} yes-or-no columns, called by letters of races")
     numbered: dict[str, list[str]] = {}
     for profile in profiles:
         stem = re.sub(r"[\s_\-]*[0-9]+[\s_\-]*(code|cd)?$", "", profile.name, flags=re.IGNORECASE)

@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Any
 
 from pipelines.contract import ENTITIES
-from pipelines.proposal.columns import POSSIBLE, Choice, known_codes, matches
+from pipelines.proposal.columns import POSSIBLE, Choice, called_like, known_codes, matches
 from pipelines.proposal.extracts import Extract, LeftOut
 from pipelines.proposal.links import Links
 from pipelines.proposal.names import normal, words
 from pipelines.proposal.profile import DATE_FORMATS, Profile
+from pipelines.proposal.repeats import repeated_actions
 
 DEMOGRAPHICS = ("sex", "hispanic_latino", "races", "economic", "language", "disability")
 _ATTENDANCE_WORDS = frozenset(
@@ -43,6 +44,16 @@ _CLASS_WORDS = frozenset({"section", "course", "class", "classes", "sections", "
 _DIGITS = {"%Y": "[0-9]{4}", "%y": "[0-9]{2}", "%m": "[0-9]{1,2}", "%d": "[0-9]{1,2}"}
 #: Columns that are called like days, from which a file is taken for a grid of days.
 _LEAST_DAYS = 5
+#: What makes a file of an entity; where one of three is missing, it is worth saying which.
+_CORES = {
+    "attendance_event": ("student_id", "date", "category"),
+    "discipline_action": ("student_id", "date", "action"),
+    "discipline_incident_student": ("student_id", "incident_id", "behavior"),
+    "student_school_enrollment": ("student_id", "school_id", "entry_date"),
+    "survey_response": ("response_id", "item_id", "answer"),
+}
+#: What numbered columns say of each consequence.
+_SAID_OF_EACH = frozenset({"action", "days_planned", "days_actual"})
 #: A column that must be filled, and that only a person can fill.
 TODO = "TODO"
 
@@ -68,6 +79,17 @@ class EntityProposal:
     @property
     def confidence(self) -> str:
         return Choice("", self.score, "").confidence
+
+    def melted(self, columns: Sequence[str], target: str | None = None) -> list[str]:
+        """Those of a file's columns that become rows; with `target`, those whose cells become this contract column."""
+        if self.unpivot is None:
+            return []
+        if "repeat" in self.unpivot:
+            groups: list[dict[str, str]] = self.unpivot["repeat"]
+            new = None if target is None else self.choices[target].names[0]
+            return [name for group in groups for key, name in group.items() if new in (None, key)]
+        named = self.unpivot["columns"]
+        return [name for name in columns if (name in named if isinstance(named, list) else re.fullmatch(named, name))]
 
 
 def propose(found: Sequence[Extract], joined: Links) -> tuple[dict[str, list[EntityProposal]], list[LeftOut]]:
@@ -253,6 +275,9 @@ def _discipline(extract: Extract, ids: dict[str, Choice]) -> list[EntityProposal
     incident = matches(extract, "discipline_incident", ids)
     part = matches(extract, "discipline_incident_student", ids)
     action = matches(extract, "discipline_action", ids)
+    repeated = repeated_actions(extract) if "student_id" in action and hints >= 0 else None
+    if repeated is not None:
+        action = {name: choice for name, choice in action.items() if name not in _SAID_OF_EACH} | repeated[0]
     found = []
     has_incident = "incident_id" in incident
     if has_incident and "date" in incident and ("behavior" in incident or "location" in incident):
@@ -265,6 +290,7 @@ def _discipline(extract: Extract, ids: dict[str, Choice]) -> list[EntityProposal
         )
     if "student_id" in action and "action" in action and (has_incident or hints > 0 or "action_id" in action):
         proposal = _action(extract, action, incident)
+        proposal.unpivot = None if repeated is None else repeated[1]
         proposal.score += hints
         found.append(proposal)
     for proposal in found:
@@ -285,7 +311,8 @@ def _action(extract: Extract, action: dict[str, Choice], incident: dict[str, Cho
         row_id = next((one for one in extract.profiles if normal(one.name) in ("id", "dcid", "logid")), None)
         if row_id is not None and row_id.is_unique:
             action = {**action, "action_id": Choice(row_id.name, 0.6, "different in every row")}
-    blank = extract.profile(action["action"].names[0]).blank if isinstance(action["action"].target, str) else 0.0
+    chosen = action["action"].names[0]
+    blank = extract.profile(chosen).blank if chosen in extract.table.columns else 0.0
     if blank > 0.02:
         notes.append(f"{blank:.0%} of the rows name no action: they are refused, since an action is required")
     score = _mean(action, "student_id", "action", *(("date",) if "date" in action else ()))
@@ -520,6 +547,14 @@ def _why_nothing(extract: Extract, joined: Links) -> str:
         return "it holds counts, not students: no entity of the contract yet (a state report?)"
     if "student_id" not in ids:
         return "no column looks like a student, a school with its name, or a calendar: no entity of the contract yet"
+    for entity, core in _CORES.items():
+        there = matches(extract, entity, ids)
+        lacking = [column for column in core if column not in there]
+        # All but one of what it takes, and a name that says more: the one is worth a look.
+        if len(lacking) == 1 and len(core) > 2:
+            odd = called_like(extract, entity, lacking[0])
+            but = f" ({', '.join(odd)} is called like it, but holds something else)" if odd else ""
+            return f"it could feed {entity}, but no column looks like {lacking[0]}{but}"
     return "it names students, but nothing that the contract takes, or another file says it better"
 
 

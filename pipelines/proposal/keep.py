@@ -44,8 +44,9 @@ def keep(proposal: Proposal, out: Path) -> Written:
         written.append(district)
     else:
         kept.append(district)
-        news = list(_news(district, proposal, out))
+        # A proposal that stands there already was told when it was made: what became of it is settled.
         if (path := _write_beside(out / "district.proposed.yaml", text)) is not None:
+            news = list(_news(district, proposal, out))
             written.append(path)
     own = _own_codes(out / "crosswalks")
     for name, content in proposal.crosswalk_files().items():
@@ -59,11 +60,11 @@ def keep(proposal: Proposal, out: Path) -> Written:
         if path in written:
             continue
         kept += [path] if path.exists() else []
-        count = len(content.splitlines()) - 1
-        news.append(f"{name}: {count} code{'s' if count > 1 else ''} that no crosswalk file names yet")
         beside = out / "crosswalks.proposed" / f"{name}.csv"
         beside.parent.mkdir(exist_ok=True)
         if (other := _write_beside(beside, content, mark=False)) is not None:
+            count = len(content.splitlines()) - 1
+            news.append(f"{name}: {count} code{'s' if count > 1 else ''} that no crosswalk file names yet")
             written.append(other)
     return Written(tuple(written), tuple(dict.fromkeys(kept)), tuple(news))
 
@@ -141,6 +142,10 @@ def _news(district: Path, proposal: Proposal, out: Path) -> Iterable[str]:
         gone = sorted({name for owner in owners for name in _mapped(owner) if name.lower() not in names})
         if gone and not any(one.unpivot for one in proposed.entities):
             yield f"{proposed.name}: {district.name} names columns that are gone: {', '.join(gone)}"
+    told = district.read_text(encoding="utf-8", errors="replace")
+    for left in proposal.left_out:
+        if left.file not in told:
+            yield f"{left.file} feeds nothing: {left.reason}"
 
 
 def _files(patterns: object, out: Path) -> Iterable[Path]:

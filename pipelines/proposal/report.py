@@ -23,9 +23,11 @@ def show(proposal: Proposal, written: Written, console: Console) -> None:
     """Print the proposal as a table, what is unsure, what was left out, what was written, and what to do next."""
     if proposal.sources:
         console.print(_table(proposal))
-    _show_unsure(proposal, console)
-    _show_left_out(proposal, console)
-    _show_codes(proposal, console)
+    # What a first run advised is settled, or stands in the files that it wrote: a second one says what is new.
+    if not any(path.name == "district.yaml" for path in written.kept):
+        _show_unsure(proposal, console)
+        _show_left_out(proposal, console)
+        _show_codes(proposal, console)
     if written.news:
         console.print("\n[bold]New since district.yaml was written[/bold]")
         for line in written.news:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -284,16 +283,12 @@ def _attendance_records(source: SourceProposal, listed: CodeList) -> Setting:
 
 
 def _grid_records(source: SourceProposal, proposal: EntityProposal) -> Setting:
-    columns = [one for one in source.extract.profiles if one.rows and _is_day(one.name, proposal)]
+    days = proposal.melted(source.extract.table.columns)
+    columns = [one for one in source.extract.profiles if one.rows and one.name in days]
     blank = sum(one.blank for one in columns) / len(columns) if columns else 1.0
     if blank > 0.5:
         return Setting("exceptions", "likely", f"{blank:.0%} of the days' cells are empty")
     return Setting("every_day", "likely", f"{1 - blank:.0%} of the days' cells are filled")
-
-
-def _is_day(name: str, proposal: EntityProposal) -> bool:
-    columns = (proposal.unpivot or {})["columns"]
-    return name in columns if isinstance(columns, list) else re.fullmatch(columns, name) is not None
 
 
 def _profile(source: SourceProposal, choice: Choice | None) -> Profile | None:
@@ -305,9 +300,9 @@ def _profile(source: SourceProposal, choice: Choice | None) -> Profile | None:
 def _columns_left(source: SourceProposal) -> None:
     used = {name for entity in source.entities for choice in entity.choices.values() for name in choice.names}
     used |= {name for entity in source.entities for name in entity.where}
+    used |= {name for entity in source.entities for name in entity.melted(source.extract.table.columns)}
     for profile in source.extract.profiles:
-        grid = any(entity.unpivot is not None and _is_day(profile.name, entity) for entity in source.entities)
-        if profile.name in used or grid:
+        if profile.name in used:
             continue
         if profile.kept_out is not None:
             source.not_carried[profile.name] = profile.kept_out

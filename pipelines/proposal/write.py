@@ -110,10 +110,10 @@ def _source(source: SourceProposal, files: list[str]) -> Iterator[str]:
     yield ""
 
 
-def _named(names: Iterable[str]) -> str:
+def _named(names: Iterable[str], most: int | None = _MOST_NAMED) -> str:
     listed = [re.sub(r"[^\x20-\x7e\xa0-\uffff]", "?", name)[:60] for name in names]
-    more = f" and {len(listed) - _MOST_NAMED} more" if len(listed) > _MOST_NAMED else ""
-    return ", ".join(listed[:_MOST_NAMED]) + more
+    more = f" and {len(listed) - most} more" if most is not None and len(listed) > most else ""
+    return ", ".join(listed[:most]) + more
 
 
 def _setting(name: str, setting: Setting) -> Iterator[str]:
@@ -202,7 +202,8 @@ def _left_out(left: Sequence[LeftOut]) -> Iterator[str]:
     for one in left:
         by_reason.setdefault(one.reason, []).append(one.file)
     for reason, files in by_reason.items():
-        yield f"#   {_named(files)}: {reason}"
+        # All of them: a second run tells only of files that are not named here.
+        yield f"#   {_named(files, None)}: {reason}"
 
 
 # --- crosswalks ----------------------------------------------------------------------------------------------

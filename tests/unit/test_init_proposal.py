@@ -184,3 +184,76 @@ def test_broken_files_are_named_with_a_reason_and_stop_nothing(tmp_path: Path) -
     assert set(written) - named == set()
     assert "it is empty" in left.values()
     keep(made, tmp_path)
+
+
+# --- names that are in no list ---------------------------------------------------------------------------------
+
+
+def text_of(folder: Path, files: dict[str, str]) -> str:
+    """The district.yaml that is proposed for files of these texts."""
+    (folder / "in").mkdir()
+    for name, content in files.items():
+        (folder / "in" / name).write_text(content)
+    return proposal(folder / "in").district_yaml(folder)
+
+
+STUDENTS = "".join(
+    f"{1000 + n},{'MF'[n % 2]},{'YN'[n % 4 > 0]},{'YN'[n % 3 > 0]},{'NY'[n % 5 > 3]},N,N\n" for n in range(60)
+)
+
+
+@pytest.mark.parametrize(
+    ("columns", "code"),
+    [
+        ("RaceW,RaceB,RaceA,RaceI,RaceP", "RaceB: Black or African American"),
+        ("eth_wht,eth_blk,eth_asn,eth_ai,eth_pi", "eth_blk: Black or African American"),
+        ("W,B,AS,AI,HP", "HP: Native Hawaiian or Other Pacific Islander"),
+    ],
+)
+def test_yes_or_no_columns_called_by_letters_of_races_are_flags(columns: str, code: str, tmp_path: Path) -> None:
+    text = text_of(tmp_path, {"students.csv": f"Student ID,Gender,{columns}\n{STUDENTS}"})
+    assert "races:  # likely: 5 yes-or-no columns, called by letters of races" in text
+    assert code in text
+
+
+def test_three_letters_are_not_taken_for_races(tmp_path: Path) -> None:
+    text = text_of(tmp_path, {"students.csv": f"Student ID,Gender,W,B,Z1,Z2,Z3\n{STUDENTS}"})
+    assert "races" not in text
+
+
+def test_repeated_consequences_become_rows_whatever_they_are_called(tmp_path: Path) -> None:
+    behavior = "".join(
+        f"{1000 + n},R{n},2025-09-{1 + n % 28:02},Fighting,{'OSS' if n % 2 else 'ISS'},{n % 3},"
+        f"{'Detention' if n % 4 else ''},\n"
+        for n in range(80)
+    )
+    for first, second in (("Action1,Days1", "Action2,Days2"), ("Xq_1,Zz_1", "Xq_2,Zz_2")):
+        folder = tmp_path / first
+        folder.mkdir()
+        head = f"Student ID,Incident ID,Incident Date,Behavior Code,{first},{second}\n"
+        text = text_of(folder, {"behavior_incidents.csv": head + behavior})
+        action = first.split(",")[0]
+        assert f"action: {action}" in text.replace('"', "")
+        assert "repeat:" in text
+        assert "action: action  #" in text
+        assert ("days_planned: Days1" in text) == ("Days1" in first)
+        path = folder / "district.yaml"
+        path.write_text(filled(text))
+        district = load(path)
+        console = Console(file=io.StringIO(), width=200)
+        assert check(district, crosswalks.load(folder), None, date(2025, 12, 1), console)
+        said = console.file.getvalue()  # type: ignore[attr-defined]
+        assert "discipline_action: 140 rows of 160" in said.replace("as ", ""), said
+
+
+def test_a_file_that_lacks_one_column_says_which(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "absences.csv").write_text(
+        "Student ID,School ID,Attendance Date,Reason\n" + "".join(f"{1000 + n % 20},01,soon,A\n" for n in range(40))
+    )
+    (left,) = proposal(folder).left_out
+    assert left.reason == (
+        "it could feed attendance_event, but no column looks like date "
+        "(Attendance Date is called like it, but holds something else)"
+    )
