@@ -1,7 +1,8 @@
 """`equity quarantine`: refused rows by cause, on the screen or as a file for those who correct them.
 
 Where a row stands and why it was refused comes from the published snapshot. Its text never enters one: it stays in
-`landing/refused`, and is shown or written only on request, and only of files that still speak.
+`landing/`, and is shown or written only on request, and only of files that still speak. Of a row that landing refused
+it is in `landing/refused`; of one that staging did not take (it came twice), it is the line of the file as received.
 """
 
 from __future__ import annotations
@@ -17,14 +18,24 @@ import pyarrow
 from rich.console import Console
 
 from pipelines import snapshots
+from pipelines.contract import ENTITIES, raw_name
 from pipelines.deliveries import receipts_of
 from pipelines.home import Home
 from pipelines.outcome import ConfigurationError
+from pipelines.raw_files import stored_path
+from pipelines.sources import Unreadable
+from pipelines.sources.text import encoding_of, lines, open_text
 
 _MOST_LINES = 200
 _MOST_CAUSES = 10
 #: Columns of the exported file, in order; `text` comes last and only when asked for.
-_EXPORTED = "source_id, entity, file_name, file_id, line, column_name, reason, remedy, refused_value as shape"
+_EXPORTED = (
+    "source_id, entity, file_name, file_id, line, other_line, column_name, reason, remedy, refused_value as shape"
+)
+#: An interchange may stand on one line: so much of it is shown.
+_LONGEST_TEXT = 4_000
+#: Reasons that speak of two rows with one key, of which the quarantine holds one.
+_OF_TWO_ROWS = "('exact_duplicate', 'conflicting_duplicate')"
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,7 @@ class Cause:
     file_name: str
     first_line: int
     remedy: str
+    other_line: int | None = None
 
     @property
     def what(self) -> str:
@@ -56,7 +68,8 @@ class Cause:
     @property
     def where(self) -> str:
         others = f" and {self.files - 1:,} more files" if self.files > 1 else ""
-        return f"first in line {self.first_line:,} of {self.file_name}{others}"
+        other = f", beside line {self.other_line:,}" if self.other_line else ""
+        return f"first in line {self.first_line:,} of {self.file_name}{other}{others}"
 
 
 def show_causes(home: Home, snapshot_id: str, console: Console) -> None:
@@ -133,6 +146,7 @@ def _published(home: Home, wanted: Wanted) -> Iterator[duckdb.DuckDBPyConnection
     if wanted.source_id is not None and wanted.source_id not in known:
         raise ConfigurationError(f"No source is called {wanted.source_id}.", f"There are: {', '.join(known)}.")
     with _opened(home, snapshot_id, wanted) as con:
+        _find_other_rows(con, home)
         yield con
 
 
@@ -144,7 +158,8 @@ def _opened(home: Home, snapshot_id: str, wanted: Wanted) -> Iterator[duckdb.Duc
         con.register("named", _files(home))
         con.execute(
             "create temp view refused as "
-            "select q.*, coalesce(named.file_name, left(q.file_id, 12)) as file_name, named.stem"
+            "select q.*, coalesce(named.file_name, left(q.file_id, 12)) as file_name, named.stem,"
+            " null::bigint as other_line"
             " from night.quarantine q left join named on q.source_id = named.source_id and q.entity = named.entity"
             " and q.file_id = named.file_id"
             f" where {_is(wanted.source_id, 'q.source_id')} and {_is(wanted.reason, 'q.reason')}"
@@ -169,12 +184,38 @@ def _files(home: Home) -> pyarrow.Table:
     )
 
 
+def _find_other_rows(con: duckdb.DuckDBPyConnection, home: Home) -> None:
+    """Give rows of `refused` that came twice the line of the other row with their key, where it is in the same file."""
+    con.execute("create temp table other (entity varchar, file_id varchar, line bigint, other_line bigint)")
+    twice = f"from refused where reason in {_OF_TWO_ROWS} and stem is not null"
+    for entity, stem, file_id in con.execute(f"select distinct entity, stem, file_id {twice} order by all").fetchall():
+        raw = home.raw / entity / f"{stem}.parquet"
+        if raw.exists():
+            key = [raw_name(ENTITIES[entity].by_name[name]) for name in ENTITIES[entity].key]
+            is_same = " and ".join(f"one.{name} is not distinct from landed.{name}" for name in key)
+            con.execute(
+                f"insert into other with landed as (select {', '.join(key)}, line from read_parquet($raw)),"
+                " one as (select * from landed where line in"
+                f" (select line {twice} and entity = $entity and stem = $stem))"
+                f" select $entity, $file, one.line, max(landed.line) from one join landed on {is_same}"
+                " where landed.line <> one.line group by one.line",
+                {"raw": str(raw), "entity": entity, "stem": stem, "file": file_id},
+            )
+    con.execute("create temp table refused_rows as from refused")
+    con.execute(
+        "create or replace temp view refused as select r.* replace (other.other_line as other_line)"
+        f" from refused_rows as r left join other on r.reason in {_OF_TWO_ROWS} and r.entity = other.entity"
+        " and r.file_id = other.file_id and r.line = other.line"
+    )
+
+
 def _causes(con: duckdb.DuckDBPyConnection, *, by_file: bool) -> list[Cause]:
     """Commonest first."""
     group = "source_id, entity, reason, column_name" + (", file_id" if by_file else "")
     rows = con.execute(
         "select source_id, entity, reason, column_name, count(*), count(distinct file_id),"
-        " arg_min(file_name, (file_name, line)), arg_min(line, (file_name, line)), min(remedy)"
+        " arg_min(file_name, (file_name, line)), arg_min(line, (file_name, line)), min(remedy),"
+        " arg_min_null(other_line, (file_name, line))"
         f" from refused group by {group} order by count(*) desc, source_id, entity, reason, column_name, min(file_name)"
     ).fetchall()
     return [Cause(*row) for row in rows]
@@ -193,6 +234,7 @@ def _load_text(con: duckdb.DuckDBPyConnection, home: Home) -> None:
     """Make `refused_text`: `refused` with each row's text, where landing refused it; else NULL.
 
     Only files of the snapshot's own quarantine are opened: what earlier deliveries or settings refused is left alone.
+    Rows that nothing there holds are taken from the file as received, where it is text.
     """
     live = con.execute("select distinct entity, stem from refused where stem is not null order by all").fetchall()
     paths = [home.landing / "refused" / entity / f"{stem}.parquet" for entity, stem in live]
@@ -209,11 +251,47 @@ def _load_text(con: duckdb.DuckDBPyConnection, home: Home) -> None:
             [there],
         )
     con.execute(
-        "create temp view refused_text as select refused.*, texts.text from refused left join texts"
+        "create temp view by_landing as select refused.*, texts.text from refused left join texts"
         " on refused.source_id = texts.source_id and refused.entity = texts.entity"
         " and refused.file_id = texts.file_id and refused.line = texts.line and refused.reason = texts.reason"
         " and coalesce(refused.column_name, '') = texts.column_of"
     )
+    wanted = con.execute(
+        "select file_id, list(distinct line order by line) from by_landing where text is null and line is not null"
+        " group by file_id order by file_id"
+    ).fetchall()
+    found = [(file_id, line, content) for file_id, lines in wanted for line, content in _lines(home, file_id, lines)]
+    columns = [*zip(*found, strict=True)] or [()] * 3
+    types = {"file_id": pyarrow.string(), "line": pyarrow.int64(), "received": pyarrow.string()}
+    con.register(
+        "received",
+        pyarrow.table(
+            {name: pyarrow.array(column, kind) for (name, kind), column in zip(types.items(), columns, strict=True)}
+        ),
+    )
+    con.execute(
+        "create temp view refused_text as select by_landing.* replace (coalesce(text, received) as text)"
+        " from by_landing left join received"
+        " on by_landing.file_id = received.file_id and by_landing.line = received.line"
+    )
+
+
+def _lines(home: Home, file_id: str, wanted: Sequence[int]) -> Iterator[tuple[int, str]]:
+    """Those lines of a received file, each with its number; none where it is no text, or not there any more."""
+    file = stored_path(home, file_id)
+    if not file.exists():
+        return
+    left = set(wanted)
+    try:
+        with open_text(file, encoding_of(file, "auto")) as opened:
+            for number, content in enumerate(lines(opened), start=1):
+                if number in left:
+                    left.remove(number)
+                    yield number, content.rstrip("\n")[:_LONGEST_TEXT]
+                    if not left:
+                        return
+    except (Unreadable, UnicodeError):
+        return
 
 
 def _show_text(con: duckdb.DuckDBPyConnection, home: Home, console: Console) -> None:

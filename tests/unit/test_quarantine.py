@@ -132,8 +132,8 @@ def test_an_export_holds_every_row_and_is_private(district: District, tmp_path: 
     target = tmp_path / "rows.csv"
     rows = exported(district, target)
     assert target.stat().st_mode & 0o777 == 0o600
-    columns = ["source_id", "entity", "file_name", "file_id", "line", "column_name", "reason", "remedy", "shape"]
-    assert list(rows[0]) == columns
+    columns = ["source_id", "entity", "file_name", "file_id", "line", "other_line", "column_name", "reason", "remedy"]
+    assert list(rows[0]) == [*columns, "shape"]
     assert [(row["line"], row["reason"], row["shape"]) for row in rows] == [
         ("7", "unreadable_date", "aaa a aaa"),
         ("8", "unreadable_date", "aaaa aaaa"),
@@ -171,6 +171,43 @@ def test_an_export_never_lies_where_it_could_get_out(district: District, tmp_pat
         assert not list(folder.glob("*rows.csv*"))
     with pytest.raises(ConfigurationError, match="cannot be written"):
         exported(district, tmp_path / "not there" / "rows.csv", text=text)
+
+
+def twice(district: District, content: str | bytes, line: int) -> None:
+    """The newest snapshot, as if staging had not taken this line of a file, since its key came twice."""
+    district.put("att.csv", content)
+    landing = district.land(TUESDAY)
+    publish(district, landing)
+    (file,) = [one for one in landing.files if one.is_live]
+    with duckdb.connect(str(district.home.restricted / SNAPSHOT / "equity.duckdb")) as con:
+        con.execute(
+            "insert into quarantine by name select 'attendance' as source_id, 'attendance_event' as entity,"
+            " ? as file_id, ? as line, 'conflicting_duplicate' as reason, 'Correct it.' as remedy",
+            [file.file_id, line],
+        )
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_a_row_that_came_twice_is_shown_as_received_and_names_the_other(
+    district: District, tmp_path: Path, encoding: str
+) -> None:
+    content = many(5) + "S2,Canary Nämé,10,2025-09-01,T\n" + "S9,Canary Name,10,2025-09-01,A\n"
+    twice(district, content.encode(encoding), 4)
+    told = shown(district)
+    assert "conflicting_duplicate, first in line 4 of att.csv, beside line 7" in told
+    assert "Canary" not in told
+    assert "att.csv line 4 (conflicting_duplicate): S2,Canary Name,10,2025-09-01,A" in shown(district, text=True)
+    (row,) = exported(district, tmp_path / "rows.csv", text=True)
+    assert (row["line"], row["other_line"], row["text"]) == ("4", "7", "S2,Canary Name,10,2025-09-01,A")
+
+
+def test_text_of_a_row_that_came_twice_is_missing_where_the_file_is(district: District) -> None:
+    twice(district, many(5), 4)
+    for path in (district.home.landing / "files").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    assert "line 4 (conflicting_duplicate)" not in shown(district, text=True)
+    assert "first in line 4 of att.csv" in shown(district)
 
 
 def test_before_the_first_snapshot_check_is_named(tmp_path: Path) -> None:
