@@ -53,14 +53,20 @@ def run_night(night: Night) -> ExitCode:
             )
             _prune(instance)
         if not result.success and night.failure is None:
-            night.failure = InternalError(
-                "A step of the job failed", f"See Dagster's log in {dagster_home(night.home)}."
-            )
+            night.failure = _failure_of(result, f"See Dagster's log in {dagster_home(night.home)}.")
     finally:
         if night.failure is None and not night.snapshot_id and not night.is_nothing_new:
             night.failure = InternalError("The night ended without a snapshot", f"See {night.log_folder}.")
         conclude(night)
     return night.exit_code
+
+
+def _failure_of(result: dg.ExecuteInProcessResult, look: str) -> InternalError:
+    """What ended the job, where no stage of ours says it: a signal (Ctrl-C, a scheduler's time limit), or a step."""
+    failures = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    if any(error is not None and error.cls_name == "DagsterExecutionInterruptedError" for error in failures):
+        return InternalError("The run was interrupted", "Start it again: what was landed stays, the rest is made anew.")
+    return InternalError("A step of the job failed", look)
 
 
 def _prune(instance: dg.DagsterInstance) -> None:

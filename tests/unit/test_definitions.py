@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import time
 from datetime import datetime
 from importlib.metadata import version
 from itertools import pairwise
@@ -13,6 +16,7 @@ import dagster as dg
 import pytest
 import yaml
 
+from pipelines import run
 from pipelines.config import Settings
 from pipelines.definitions import defs, nightly_schedule
 
@@ -110,3 +114,21 @@ def test_lock_files_name_no_host_and_every_package_has_a_hash() -> None:
         packages = re.findall(r"^[a-z0-9][\w.\-\[\],]*==.*$", text, re.MULTILINE)
         assert packages
         assert all(line.rstrip().endswith("\\") for line in packages)
+
+
+@pytest.mark.parametrize(
+    ("is_ended", "headline"), [(True, "The run was interrupted"), (False, "A step of the job failed")]
+)
+def test_a_run_that_a_signal_ends_says_so(is_ended: bool, headline: str) -> None:
+    @dg.op
+    def step() -> None:
+        if is_ended:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+        raise ValueError
+
+    @dg.job
+    def night() -> None:
+        step()
+
+    assert run._failure_of(night.execute_in_process(raise_on_error=False), "Look.").headline == headline
