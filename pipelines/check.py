@@ -136,7 +136,8 @@ def _show_codes(entity: str, uses: Sequence[CodeUse], console: Console, all_code
     if not uses:
         return
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim", pad_edge=False)
-    for heading in (f"    {entity}", "code", "means"):
+    table.add_column(f"    {entity}", no_wrap=True)
+    for heading in ("code", "means"):
         table.add_column(heading, overflow="fold")
     for heading in ("rows", "schools"):
         table.add_column(heading, justify="right")

@@ -297,6 +297,32 @@ _ALL = (
         key=("survey_id", "response_id", "item_id"),
         date_column="submitted",
     ),
+    Entity(
+        "program_participation",
+        "A student's time in a program or an intervention.",
+        (
+            _student(),
+            _text("program_id", "the program, as the source calls it", required=True),
+            _text("program_type", "what kind of program it is, as the source calls that; intervention for one"),
+            _text("organization_id", "the school or district that runs it"),
+            _date("start_date", "first day; empty where the source has none"),
+            _date("end_date", "last day; empty while it goes on"),
+        ),
+        key=("student_id", "program_id", "start_date"),
+    ),
+    Entity(
+        "intervention",
+        "Something that is done to close a gap.",
+        (
+            _text("intervention_id", "the intervention", required=True),
+            _text("organization_id", "the school or district that runs it"),
+            _text("intervention_name", "its name"),
+            _date("start_date", "first day"),
+            _date("end_date", "last day; empty while it goes on"),
+            _text("delivery", "how it reaches students: one to one, small group, whole class"),
+        ),
+        key=("organization_id", "intervention_id"),
+    ),
 )
 
 #: Every canonical entity, in the order in which a reader of the dictionary meets them.

@@ -10,7 +10,7 @@ from pipelines.config import IdRules, Settings
 from pipelines.contract import Column
 
 #: School columns whose ids are the district's; `all` there means every school and is no id.
-_SCHOOL_COLUMNS = frozenset({"school_id", "responsible_school_id", "successor_school_id"})
+_SCHOOL_COLUMNS = frozenset({"school_id", "responsible_school_id", "successor_school_id", "organization_id"})
 _EVERY_SCHOOL = "all"
 AS_WRITTEN = IdRules()
 

@@ -219,7 +219,8 @@ class RawFiles:
         )
         source_id, file_id = f"{_literal(file.source_id)} AS source_id", f"{_literal(file.file_id)} AS file_id"
         system = f"{_literal(self._system(file.source))} AS student_system"
-        collapse = file.source.entities.get(entity.name, EntityMap()).distinct
+        entity_map = file.source.entities.get(entity.name, EntityMap())
+        collapse = entity_map.distinct or entity.name in reading.collapse
         names = ", ".join(
             f"{'key' if column.type == 'key' else 'value'}_{n} AS {raw_name(column)}"
             for n, column in enumerate(entity.columns)

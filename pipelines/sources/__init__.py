@@ -35,12 +35,14 @@ class Reading:
         `entity VARCHAR`: the entity that lost the row.
     rows_read: all rows of all tables and of `refused`: nothing is ever dropped.
     line_column: what the line is called in `tables`: `line`, unless the file has a column of that name.
+    collapse: entities of which equal rows are one, as if the map said `distinct`.
     """
 
     tables: dict[str, str]
     refused: str
     rows_read: int
     line_column: str = "line"
+    collapse: frozenset[str] = frozenset()
 
 
 class Unreadable(Exception):

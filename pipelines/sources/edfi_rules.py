@@ -42,6 +42,8 @@ class Rule:
     each: columns that may hold several values, each of which is a row.
     where: the element counts only if it holds one of these values.
     says_something: columns of which one at least must occur in the file, else it feeds nothing.
+    lends_by: the element makes no rows of its own: rows of the entity that hold the same in these columns, and nothing
+        in another of its columns, take that from it.
     """
 
     element: str
@@ -51,6 +53,7 @@ class Rule:
     where: Take | None = None
     says_something: tuple[str, ...] = ()
     refer: Refer | None = None
+    lends_by: tuple[str, ...] = ()
 
 
 def _inside(*parts: str) -> str:
@@ -67,6 +70,44 @@ _INCIDENT = "DisciplineIncidentReference/DisciplineIncidentIdentity"
 _OFFENSE = "StudentDisciplineIncidentBehaviorAssociationReference/StudentDisciplineIncidentBehaviorAssociationIdentity"
 _OLD_OFFENSE = "StudentDisciplineIncidentAssociationReference/StudentDisciplineIncidentAssociationIdentity"
 _DESCRIPTOR = "{CodeValue|ShortDescription|Description}"
+# A section is told by its course offering's school, which stands one level deeper from Data Standard 3 on.
+_SECTION = "SectionReference/SectionIdentity"
+_SECTION_SCHOOL = (
+    f"{_SECTION}/CourseOfferingReference/CourseOfferingIdentity/{_SCHOOL}",
+    f"{_SECTION}/CourseOfferingReference/CourseOfferingIdentity/SessionReference/SessionIdentity/{_SCHOOL}",
+    f"{_SECTION}/{_SCHOOL}",
+    f"{_SECTION}/StateOrganizationId",
+)
+_CLASS_PERIOD = "ClassPeriodReference/{ClassPeriodIdentity/ClassPeriodName}"
+_SECTION_NAME = ("ClassPeriodReference/ClassPeriodIdentity/ClassPeriodName", "SectionIdentifier", "UniqueSectionCode")
+_PROGRAM = "ProgramReference/ProgramIdentity"
+_ORGANIZATION = f"EducationOrganizationReference/{{{_ANY_ORGANIZATION}}}"
+_SURVEY_ID = "SurveyReference/SurveyIdentity/SurveyIdentifier"
+_PROGRAM_STAY: dict[str, tuple[str | Take, ...]] = {
+    "student_id": (_STUDENT,),
+    "program_id": (f"{_PROGRAM}/ProgramName", f"{_PROGRAM}/ProgramId", f"{_PROGRAM}/ProgramType"),
+    "program_type": (f"{_PROGRAM}/ProgramType",),
+    "organization_id": (_ORGANIZATION, f"{_PROGRAM}/{_ORGANIZATION}", f"{_PROGRAM}/StateOrganizationId"),
+    "start_date": ("BeginDate",),
+    "end_date": ("EndDate", "SpecialEducationExitDate"),
+}
+#: What a student's stay in a program is called, by the kind of program, in all standards together.
+_PROGRAM_ELEMENTS = tuple(
+    f"Student{kind}ProgramAssociation"
+    for kind in (
+        "",
+        "CTE",
+        "Homeless",
+        "LanguageInstruction",
+        "MigrantEducation",
+        "NeglectedOrDelinquent",
+        "SchoolFoodService",
+        "SchoolFoodServices",
+        "Section504",
+        "SpecialEducation",
+        "TitleIPartA",
+    )
+)
 
 _SECTION_504 = "Section 504"
 _IDEA = "Individuals with Disabilities Education Act"
@@ -178,6 +219,31 @@ RULES: tuple[Rule, ...] = (
         for element in ("AttendanceEvent", "StudentSchoolAttendanceEvent")
     ),
     Rule(
+        "StudentSectionAttendanceEvent",
+        "attendance_event",
+        {
+            "student_id": (_STUDENT,),
+            "school_id": _SECTION_SCHOOL,
+            "date": ("EventDate", "AttendanceEvent/EventDate"),
+            "category": ("AttendanceEventCategory", "AttendanceEvent/AttendanceEventCategory"),
+            # A section that names no class period is its own: its marks must not be taken for the whole day.
+            "period": (_CLASS_PERIOD, *(f"{_SECTION}/{name}" for name in _SECTION_NAME)),
+        },
+        each=("period",),
+    ),
+    Rule(
+        "SectionAttendanceTakenEvent",
+        "attendance_taken",
+        {
+            "school_id": (
+                *_SECTION_SCHOOL,
+                f"CalendarDateReference/CalendarDateIdentity/CalendarReference/CalendarIdentity/{_SCHOOL}",
+                f"CalendarDateReference/CalendarDateIdentity/{_SCHOOL}",
+            ),
+            "date": ("EventDate", "CalendarDateReference/CalendarDateIdentity/Date"),
+        },
+    ),
+    Rule(
         "DisciplineIncident",
         "discipline_incident",
         {
@@ -220,5 +286,65 @@ RULES: tuple[Rule, ...] = (
             "days_actual": ("ActualDisciplineActionLength",),
         },
         each=("student_id", "action"),
+    ),
+    Rule(
+        "Survey",
+        "survey",
+        # Whom it asks, when, and whether it is anonymous are not in the standard: constants say it.
+        {"survey_id": ("SurveyIdentifier",), "survey_name": ("SurveyTitle",)},
+    ),
+    Rule(
+        "SurveyQuestionResponse",
+        "survey_response",
+        {
+            "survey_id": (
+                f"SurveyResponseReference/SurveyResponseIdentity/{_SURVEY_ID}",
+                f"SurveyQuestionReference/SurveyQuestionIdentity/{_SURVEY_ID}",
+            ),
+            "response_id": ("SurveyResponseReference/SurveyResponseIdentity/SurveyResponseIdentifier",),
+            "item_id": ("SurveyQuestionReference/SurveyQuestionIdentity/QuestionCode",),
+            "answer": (
+                "SurveyQuestionResponseValue/TextResponse",
+                "SurveyQuestionResponseValue/NumericResponse",
+                "TextResponse",
+                "NumericResponse",
+            ),
+        },
+    ),
+    # Who answered, and when; name, address and location of the respondent are never taken.
+    Rule(
+        "SurveyResponse",
+        "survey_response",
+        {
+            "survey_id": (_SURVEY_ID,),
+            "response_id": ("SurveyResponseIdentifier",),
+            "student_id": (_STUDENT, "SurveyResponderChoice/StudentReference/StudentIdentity/StudentUniqueId"),
+            "submitted": ("ResponseDate",),
+        },
+        lends_by=("survey_id", "response_id"),
+    ),
+    *(Rule(element, "program_participation", _PROGRAM_STAY) for element in _PROGRAM_ELEMENTS),
+    Rule(
+        "StudentInterventionAssociation",
+        "program_participation",
+        {
+            "student_id": (_STUDENT,),
+            "program_id": ("InterventionReference/InterventionIdentity/InterventionIdentificationCode",),
+            "program_type": (
+                Take("InterventionReference/InterventionIdentity/InterventionIdentificationCode", value="intervention"),
+            ),
+            "organization_id": (f"InterventionReference/InterventionIdentity/{_ORGANIZATION}",),
+        },
+    ),
+    Rule(
+        "Intervention",
+        "intervention",
+        {
+            "intervention_id": ("InterventionIdentificationCode",),
+            "organization_id": (_ORGANIZATION,),
+            "start_date": ("BeginDate",),
+            "end_date": ("EndDate",),
+            "delivery": ("DeliveryMethod",),
+        },
     ),
 )

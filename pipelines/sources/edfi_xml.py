@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 from xml.parsers import expat
@@ -280,15 +280,23 @@ def _readers(source: Source, scratch: Path, serial: str) -> list[_RuleReader]:
                 reference=None,
                 is_referred_to=is_referred_to,
                 each=[at for at, place in enumerate(places) if place.each],
-                required=[at for at, place in enumerate(places) if place.column.required and not place.each],
+                required=[
+                    at
+                    for at, place in enumerate(places)
+                    if (place.column.name in rule.lends_by if rule.lends_by else place.column.required)
+                    and not place.each
+                ],
             )
         )
     return readers
 
 
 def _takes(rule: Rule, column: str) -> tuple[tuple[int, Take], ...]:
-    """The alternatives of a column, not yet numbered."""
-    return tuple((-1, Take(take) if isinstance(take, str) else take) for take in rule.columns.get(column, ()))
+    """The alternatives of a column, not yet numbered. Data Standard 2 writes a code one element deeper."""
+    takes = [Take(take) if isinstance(take, str) else take for take in rule.columns.get(column, ())]
+    if ENTITIES[rule.entity].by_name[column].type == "code":
+        takes += [replace(take, path=f"{take.path}/CodeValue") for take in takes if "{" not in take.path]
+    return tuple((-1, take) for take in takes)
 
 
 # --- The stream -----------------------------------------------------------------------------------------------
@@ -475,7 +483,11 @@ class _Interchange:
         def finish(node: _Node, name: str) -> None:
             def refuse(rule: Rule, place: _Place) -> None:
                 text = _excerpt(content, begins, parser.CurrentByteIndex, declared[0]) + f"</{name}>"
-                remedy = f"Send {place.paths} in every {rule.element}."
+                remedy = (
+                    f"Send {place.paths} in every {rule.element}."
+                    if place.paths
+                    else f"Say {place.column.name} under constants of {rule.entity}: the standard has none."
+                )
                 self.refused.append((line, place.column.name, "required_value_missing", remedy, text, rule.entity))
 
             for reader in node.readers:
@@ -569,6 +581,8 @@ def _reading(
     if named:  # an entity read only because another refers to it
         con.execute(f"DELETE FROM {refused} WHERE NOT list_contains(?, entity)", [list(named)])
     speaking = [reader for reader in interchange.readers if reader.rows.count and _says_something(reader)]
+    lenders = [reader for reader in speaking if reader.rule.lends_by]
+    speaking = [reader for reader in speaking if not reader.rule.lends_by]
     tables: dict[str, str] = {}
     for entity in dict.fromkeys(reader.rule.entity for reader in interchange.readers):
         of_entity = [reader for reader in speaking if reader.rule.entity == entity]
@@ -577,6 +591,9 @@ def _reading(
         selects = [_nothing(entity)]
         for reader in of_entity:
             select = _select(reader, speaking)
+            for lender in lenders:
+                if lender.rule.entity == entity:
+                    select = _with_what_is_lent(select, lender)
             if reader.rule.refer is not None:
                 _refuse_unresolved(con, select, refused, reader.rule.refer, entity)
                 select = f'SELECT * FROM ({select}) WHERE "{reader.rule.refer.columns[0]}" IS NOT NULL'
@@ -584,7 +601,8 @@ def _reading(
         tables[entity] = f"{serial}_{entity}"
         con.execute(f"CREATE TEMP VIEW {tables[entity]} AS {' UNION ALL '.join(selects)}")
     rows_read = sum(_count(con, table) for table in (*tables.values(), refused))
-    return Reading(tables=tables, refused=refused, rows_read=rows_read)
+    # Each section of a school says that attendance was taken that day: the school's day is one row.
+    return Reading(tables, refused, rows_read, collapse=frozenset({"attendance_taken"}))
 
 
 def _says_something(reader: _RuleReader) -> bool:
@@ -620,6 +638,20 @@ def _select(reader: _RuleReader, speaking: list[_RuleReader]) -> str:
             "GROUP BY xml_id HAVING count(*) = 1) AS t ON r.xml_ref = t.xml_id"
         )
     return f"SELECT {', '.join(cells)}, r.line FROM {_parquet(reader.rows)} AS r{join}"
+
+
+def _with_what_is_lent(select: str, lender: _RuleReader) -> str:
+    """The rows of `select`, what they lack taken from the lender's element of the same identity, where there is one."""
+    by = lender.rule.lends_by
+    lent = [place.column.name for place in lender.places if place.takes and place.column.name not in by]
+    cells = ", ".join(f'coalesce(r."{name}", t."{name}") AS "{name}"' for name in lent)
+    keys = ", ".join(f'"{name}"' for name in by)
+    wanted = ", ".join(f'any_value("{name}") AS "{name}"' for name in lent)
+    same = " AND ".join(f'r."{name}" = t."{name}"' for name in by)
+    return (
+        f"SELECT r.* REPLACE ({cells}) FROM ({select}) AS r LEFT JOIN (SELECT {keys}, {wanted} "
+        f"FROM {_parquet(lender.rows)} GROUP BY {keys} HAVING count(*) = 1) AS t ON {same}"
+    )
 
 
 def _refuse_unresolved(con: duckdb.DuckDBPyConnection, select: str, refused: str, refer: Refer, entity: str) -> None:

@@ -309,6 +309,14 @@ def daybreak(nights: Nights) -> Ended | None:
 
 
 @night
+def grand_bend(nights: Nights) -> Ended | None:
+    """The sample of Data Standard 5.2, whose enrollment interchange was never sent."""
+    if not (SHARED / "data" / "edfi_xml_grand_bend").is_dir():
+        return None
+    return nights.run(nights.home("grand_bend"), REAL_DISTRICTS / "grand_bend" / "district.yaml", date(2022, 6, 1))
+
+
+@night
 def oea(nights: Nights) -> Ended | None:
     if not (SHARED / "data" / "oea").is_dir():
         return None

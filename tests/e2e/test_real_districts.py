@@ -198,3 +198,15 @@ def test_oea_ids_of_the_other_system_all_join(at_oea: Ended) -> None:
     with at_oea.restricted() as con:
         assert con.execute("select count(*) from quarantine").fetchone() == (0,)
     assert failed_checks(at_oea) == {}
+
+
+# --- Grand Bend: Ed-Fi XML without its enrollment ---------------------------------------------------------------
+
+
+def test_grand_bend_stops_and_names_the_source_that_is_missing(grand_bend: Ended | None) -> None:
+    if grand_bend is None:
+        pytest.skip("needs ../shared/data/edfi_xml_grand_bend")
+    assert_ended(grand_bend, 3)
+    assert failed_checks(grand_bend)["required_source_on_time"]["source_ids"] == ["enrollment"]
+    assert "enrollment" in grand_bend.said
+    assert "StudentEnrollment.xml" in grand_bend.said

@@ -1,26 +1,8 @@
-{% set entities = [
-    "school",
-    "school_succession",
-    "student",
-    "student_identifier",
-    "student_demographic",
-    "student_school_enrollment",
-    "calendar_date",
-    "bell_schedule",
-    "attendance_event",
-    "attendance_taken",
-    "discipline_incident",
-    "discipline_incident_student",
-    "discipline_action",
-    "survey",
-    "survey_invitation",
-    "survey_response",
-] %}
 {{ config(materialized="table") }}
 -- Rows that staging did not accept, beside those that landing refused. No text, no id: where to look, and what to do.
 with
     judged as (
-        {% for entity in entities %}
+        {% for entity in contract_entities() %}
             select '{{ entity }}' as entity, file_no, line, verdict
             from {{ ref("stg_" ~ entity ~ "__judged") }}
             where verdict not in ('accepted', 'superseded') {{ "union all" if not loop.last }}

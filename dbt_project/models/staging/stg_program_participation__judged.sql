@@ -1,0 +1,9 @@
+{{ config(materialized="table") }}
+{{
+    judged_rows(
+        "program_participation",
+        ["student_key", "program_id", "start_date"],
+        student="student_key",
+        optional=["start_date"],
+    )
+}}
