@@ -82,7 +82,6 @@ def cases(seed: int) -> Iterator[Case]:
     yield from _excel()
     yield from _parquet()
     yield from _zips()
-    yield from _edfi()
     yield from _damaged(chance)
 
 
@@ -445,7 +444,7 @@ def _parquet() -> Iterator[Case]:
     yield made("half_null", _table(sid=half), accepted=ROWS // 2, refused=ROWS // 2)
 
 
-# --- zips, Ed-Fi -----------------------------------------------------------------------------------------------
+# --- zips -------------------------------------------------------------------------------------------------------
 
 
 def _zip(members: dict[str, bytes]) -> bytes:
@@ -477,24 +476,6 @@ def _zips() -> Iterator[Case]:
     locked[6] |= 1
     locked[locked.index(b"PK\x01\x02") + 8] |= 1
     yield made("encrypted", bytes(locked), held=True)
-
-
-def _edfi() -> Iterator[Case]:
-    def made(name: str, content: bytes | str) -> Case:
-        encoded = content if isinstance(content, bytes) else content.encode()
-        return Case(f"edfi_{name}", "edfi_xml", ".xml", encoded, held=True)
-
-    root = '<InterchangeStudentAttendance xmlns="http://ed-fi.org/5.2.0">'
-    lol = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
-    yield made("bomb", f'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY l0 "lol">{lol}]>{root}&l9;</x>')
-    yield made("foreign_entity", f'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>{root}&e;</x>')
-    yield made("cut", f"{root}<StudentSchoolAttendanceEvent><EventDate>2025-09-0")
-    yield made("not_closed", f"{root}<StudentSchoolAttendanceEvent></InterchangeStudentAttendance>")
-    yield made("empty", b"")
-    yield made("zero_bytes", b"\0" * 2000)
-    yield made("really_text", as_csv(good_rows()))
-    yield made("other_encoding_than_declared", b'<?xml version="1.0" encoding="utf-8"?>' + root.encode() + b"\xff\xff")
-    yield made("nested_without_end", root + "<a>" * 200_000)
 
 
 # --- by chance -------------------------------------------------------------------------------------------------
