@@ -29,8 +29,9 @@ format: install-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/sqlfmt --no-progressbar dbt_project/models dbt_project/macros dbt_project/tests
 
-bench: install-dev ## a night and a landing, each beside a hand-written script (long)
+bench: install-dev ## a night, a landing and XML, each beside the least that does the same (long)
 	$(BIN)/python -m benchmarks.landing
+	$(BIN)/python -m benchmarks.edfi_xml
 	$(BIN)/python -m benchmarks.night
 
 dev: install-run ## Dagster's UI and daemon on loopback, with the nightly schedule

@@ -156,7 +156,6 @@ class _Place:
     constant: str | None
     each: bool
     paths: str
-    asked: bool = False
 
     def values(self, slots: dict[int, list[str]]) -> list[str] | None:
         """The values of one element, empty ones included; None when the element has no such place."""
@@ -179,7 +178,6 @@ class _Place:
         values = self.values(slots)
         if values is None:
             return self.constant
-        self.asked = True
         if len(values) == 1:
             return values[0]
         different = [value for value in dict.fromkeys(values) if value]
@@ -200,6 +198,27 @@ class _RuleReader:
     is_referred_to: bool
     each: list[int] = field(default_factory=list)
     required: list[int] = field(default_factory=list)
+    constants: list[str | None] = field(default_factory=list)
+    fed_by: dict[int, list[int]] = field(default_factory=dict)
+    as_it_is: dict[int, int] = field(default_factory=dict)
+    asked: set[int] = field(default_factory=set)
+
+    def settle(self) -> None:
+        """Once the slots have their numbers: which positions of a row each slot feeds, and what stands there else.
+
+        Of a hundred alternatives an element fills a few, so the row is made from those that are filled; and most of
+        these are one text that is taken as it is.
+        """
+        self.constants = [place.constant for place in self.places]
+        altered = {slot for place in self.places for slot, take in place.takes if take.only or take.value}
+        for position, place in enumerate(self.places):
+            for slot, _ in place.takes:
+                self.fed_by.setdefault(slot, []).append(position)
+        self.as_it_is = {
+            slot: positions[0]
+            for slot, positions in self.fed_by.items()
+            if len(positions) == 1 and slot not in altered and not self.places[positions[0]].each
+        }
 
     def take(
         self, slots: dict[int, list[str]], line: int, xml_id: str | None, refuse: Callable[[Rule, _Place], None]
@@ -207,7 +226,7 @@ class _RuleReader:
         """Append the rows of one element, or refuse it by the first place that must hold something and does not."""
         if self.where is not None and not any(t.lower() in self.where[1].only for t in slots.get(self.where[0], ())):
             return
-        row: list[Any] = [place.value(slots) if place.takes else place.constant for place in self.places]
+        row = self._row(slots)
         reference = slots[self.reference][0] if self.reference in slots else None
         by_reference = self.rule.refer.columns if self.rule.refer is not None and reference else ()
         for position in self.required:
@@ -228,6 +247,23 @@ class _RuleReader:
             for position, value in zip(self.each, values, strict=True):
                 row[position] = value
             self.rows.append(tuple(row))
+
+    def _row(self, slots: dict[int, list[str]]) -> list[Any]:
+        row: list[Any] = self.constants.copy()
+        others: list[int] = []
+        for slot, texts in slots.items():
+            only = self.as_it_is.get(slot)
+            if only is None:
+                others += self.fed_by.get(slot, ())
+            elif len(texts) == 1 and row[only] is None:
+                row[only] = texts[0]
+                self.asked.add(only)
+            else:
+                others.append(only)
+        for position in others:
+            row[position] = self.places[position].value(slots)
+            self.asked.add(position)
+        return row
 
     def _speaks(self, row: list[Any]) -> bool:
         needed = self.rule.says_something
@@ -333,6 +369,7 @@ class _Interchange:
             reader.where = (self._slot(top, reader.where[1].path), reader.where[1])
         if reader.rule.refer is not None:
             reader.reference = self._reference_slot(top, reader.rule.refer.path)
+        reader.settle()
 
     def _slot(self, top: _Node, path: str) -> int:
         """The number under which values of this path are gathered."""
@@ -386,7 +423,6 @@ class _Interchange:
         slots: dict[int, list[str]] = {}
         parts: list[str] = []
         gathered = 0
-        values = 0
         line = 0
         begins = 0
         xml_id: str | None = None
@@ -439,22 +475,17 @@ class _Interchange:
             return self._root
 
         def begin(attributes: dict[str, str]) -> None:
-            nonlocal line, begins, xml_id, values
+            nonlocal line, begins, xml_id
             line, begins = parser.CurrentLineNumber, parser.CurrentByteIndex
             xml_id = attributes.get("id")
-            values = 0
             slots.clear()
 
         def open_groups(node: _Node) -> None:
             for slot in node.opens:
-                slots.setdefault(slot, []).append("")
-            count(len(node.opens))
-
-        def count(more: int) -> None:
-            nonlocal values
-            values += more
-            if values > MAXIMUM_VALUES:
-                raise _too_much("values in one element", line)
+                texts = slots.setdefault(slot, [])
+                texts.append("")
+                if len(texts) > MAXIMUM_VALUES:
+                    raise _too_much("values in one element", line)
 
         def collect(text: str) -> None:
             nonlocal gathered
@@ -472,13 +503,18 @@ class _Interchange:
             parts.clear()
             if text.startswith("uri://"):
                 text = text.partition("#")[2] or text
-            if node.owns:
-                for slot in node.owns:
-                    slots.setdefault(slot, []).append(text)
-                count(len(node.owns))
+            for slot in node.owns:
+                texts = slots.get(slot)
+                if texts is None:
+                    slots[slot] = [text]
+                else:
+                    texts.append(text)
+                    if len(texts) > MAXIMUM_VALUES:
+                        raise _too_much("values in one element", line)
             for slot in node.fills:
-                found = slots[slot]
-                found[-1] = found[-1] or text
+                texts = slots[slot]
+                if not texts[-1]:
+                    texts[-1] = text
 
         def finish(node: _Node, name: str) -> None:
             def refuse(rule: Rule, place: _Place) -> None:
@@ -607,7 +643,7 @@ def _reading(
 
 def _says_something(reader: _RuleReader) -> bool:
     needed = reader.rule.says_something
-    return not needed or any(place.asked for place in reader.places if place.column.name in needed)
+    return not needed or any(reader.places[position].column.name in needed for position in reader.asked)
 
 
 def _nothing(entity: str) -> str:
@@ -622,11 +658,11 @@ def _select(reader: _RuleReader, speaking: list[_RuleReader]) -> str:
     targets = [other for other in speaking if refer is not None and other.rule.entity == refer.entity]
     by_id = refer.columns if refer is not None and targets else ()
     cells = []
-    for place in reader.places:
+    for position, place in enumerate(reader.places):
         cell = f'r."{place.column.name}"'
         if place.column.name in by_id:
             cell = f'coalesce({cell}, t."{place.column.name}")'
-        elif place.column.type == "code" and place.asked:
+        elif place.column.type == "code" and position in reader.asked:
             cell = f"coalesce({cell}, '')"
         cells.append(f'{cell} AS "{place.column.name}"')
     join = ""
