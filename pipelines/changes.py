@@ -22,7 +22,7 @@ from pipelines.config import Source
 from pipelines.contract import ENTITIES, raw_name
 from pipelines.deliveries import Delivery, Standing, standings
 from pipelines.raw_files import Account, FileAccount, RawFiles
-from pipelines.sources import entities_of
+from pipelines.sources import NAME_THEIR_RECORDS, entities_of
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,14 @@ def content_columns(entity: str) -> tuple[str, ...]:
     return tuple(name for column in ENTITIES[entity].columns if (name := raw_name(column)) not in key)
 
 
-def rows_in_use(raw: RawFiles, entity: str, live: Sequence[tuple[int, Account]], *, restating: bool) -> str | None:
+def rows_in_use(
+    raw: RawFiles, entity: str, live: Sequence[tuple[int, Account]], *, restating: bool, by_record: bool
+) -> str | None:
     """SQL of the rows of an entity that speak, from its live files (delivery number, account) in their order.
 
     restating: rows of a later delivery replace earlier ones in their window. Rows carry `place`, the file's place.
+    by_record: rows name their records (sources.NAME_THEIR_RECORDS), as in the macro `restated_records` of staging:
+    what a later delivery says of a record replaces all that was said of it, and it may take it back.
     """
     date_column = ENTITIES[entity].date_column
     selects = []
@@ -86,8 +90,19 @@ def rows_in_use(raw: RawFiles, entity: str, live: Sequence[tuple[int, Account]],
         spans = _merged([(a.window_lo, a.window_hi) for a in later if a.window_lo and a.window_hi])
         restated = " OR ".join(f"{date_column} BETWEEN '{lo}' AND '{hi}'" for lo, hi in spans) or "false"
         path = str(raw.raw_path(account)).replace("'", "''")
-        selects.append(f"SELECT *, {place} AS place FROM read_parquet('{path}') WHERE ({restated}) IS NOT TRUE")
-    return " UNION ALL ".join(selects) or None
+        selects.append(
+            f"SELECT *, {place} AS place{f', {number} AS delivery' if by_record else ''} "
+            f"FROM read_parquet('{path}') WHERE ({restated}) IS NOT TRUE"
+        )
+    rows = " UNION ALL ".join(selects) or None
+    if rows is None or not by_record:
+        return rows
+    return (
+        f"SELECT * EXCLUDE (delivery, record_key, is_deleted) FROM ({rows}) "
+        "WINDOW of_record AS (PARTITION BY record_key) QUALIFY NOT is_deleted "
+        "AND delivery = max(delivery) OVER of_record "
+        "AND NOT arg_max(is_deleted, row(delivery, place, line)) OVER of_record"
+    )
 
 
 def live_accounts(
@@ -129,9 +144,14 @@ def changes(
             chain.update(json.dumps([delivery.delivered_on.isoformat(), is_told_anew, stems]).encode())
             path = raw.home.raw / f"{entity}_change" / f"{chain.hexdigest()[:32]}.parquet"
             if not path.exists():
-                before = [] if is_told_anew else standings(accepted[: order - 1], source.missing_rows)
-                after = standings(accepted[:order], source.missing_rows)
-                comparison = _Comparison(raw, entity, watched, restating=source.missing_rows == "window")
+                by_record = source.kind in NAME_THEIR_RECORDS
+                before = (
+                    [] if is_told_anew else standings(accepted[: order - 1], source.missing_rows, by_record=by_record)
+                )
+                after = standings(accepted[:order], source.missing_rows, by_record=by_record)
+                comparison = _Comparison(
+                    raw, entity, watched, restating=source.missing_rows == "window", by_record=by_record
+                )
                 comparison.write(
                     live_accounts(entity, before, accounts),
                     live_accounts(entity, after, accounts),
@@ -151,6 +171,7 @@ class _Comparison:
     entity: str
     watched: _Watched
     restating: bool
+    by_record: bool
 
     def write(
         self,
@@ -165,7 +186,9 @@ class _Comparison:
         """
         span = self._span(before, after)
         rows = [
-            self._rows(rows_in_use(self.raw, self.entity, side, restating=self.restating), span)
+            self._rows(
+                rows_in_use(self.raw, self.entity, side, restating=self.restating, by_record=self.by_record), span
+            )
             for side in (before, after)
         ]
         published = self._published(before, seen_on) if self.watched.only_published else "true"

@@ -223,9 +223,12 @@ class HighWaterMark(_Strict):
 class Source(_Strict):
     """One extract: where it lies, what it means, and when it is due."""
 
-    kind: Literal["delimited", "fixed_width", "excel", "parquet", "json_lines", "database", "edfi_xml"] = Field(
-        description="delimited: CSV, TSV and the like. edfi_xml: Ed-Fi interchange files. "
-        "database: one read-only query of a SQL database."
+    kind: Literal["delimited", "fixed_width", "excel", "parquet", "json_lines", "database", "edfi_xml", "oneroster"] = (
+        Field(
+            description="delimited: CSV, TSV and the like. edfi_xml: Ed-Fi interchange files. "
+            "oneroster: the CSV files of a OneRoster set. "
+            "database: one read-only query of a SQL database."
+        )
     )
     files: list[str] = Field(
         default=[],
@@ -305,7 +308,7 @@ class Source(_Strict):
     )
     entities: dict[str, EntityMap] = Field(
         default={},
-        description="What the files feed. Ed-Fi XML knows by itself; name entities there only to limit them.",
+        description="What the files feed. Ed-Fi XML and OneRoster know by themselves; names there limit them.",
     )
 
     @model_validator(mode="before")

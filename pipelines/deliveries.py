@@ -126,13 +126,14 @@ class Standing:
     is_live: bool
 
 
-def standings(accepted: Sequence[Delivery], missing_rows: MissingRows) -> list[Standing]:
+def standings(accepted: Sequence[Delivery], missing_rows: MissingRows, *, by_record: bool = False) -> list[Standing]:
     """Every file of the accepted deliveries (oldest first), once for each content, in order of number and name.
 
     `delivery_no` is the number by which later rows replace earlier ones:
 
     * full: only the newest delivery speaks.
-    * append: a name's newest content speaks, numbered by the delivery that brought it.
+    * append: a name's newest content speaks, numbered by the delivery that brought it. by_record: every content
+      does, since its rows name the records that they replace, and a delta often overwrites the one before.
     * window, active_only: every content speaks. Names that were first seen together move together
       (an extract in several files): when one of them changes, those still there count as sent again. A
       name that came later leaves older names as they were (an extract under a new name each night).
@@ -157,7 +158,9 @@ def standings(accepted: Sequence[Delivery], missing_rows: MissingRows) -> list[S
         current = {**kept, **present}
     newest = accepted[-1].number if accepted else 0
     speaking = {
-        file: {"full": number == newest, "append": current.get(file.name) == file.file_id}.get(missing_rows, True)
+        file: {"full": number == newest, "append": by_record or current.get(file.name) == file.file_id}.get(
+            missing_rows, True
+        )
         for file, number in numbers.items()
     }
     dates = {delivery.number: delivery.delivered_on for delivery in accepted}

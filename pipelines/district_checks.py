@@ -22,6 +22,7 @@ from pipelines.refused_columns import refused_word
 from pipelines.sandbox import MAXIMUM_BYTES, problem_of, sql_path
 from pipelines.sources import KINDS, KNOW_THEIR_LAYOUT
 from pipelines.sources.database_query import fault_of, is_mark, names_a_file
+from pipelines.sources.oneroster_layouts import FEEDS, FEEDS_UNASKED
 from pipelines.yaml_document import Document, Where, closest, shorten
 
 #: Categories that an intersection may cross; each splits the students into parts that add up to all.
@@ -231,6 +232,7 @@ def _check_source(document: Document, where: Where, name: str, source: Mapping[s
     kind = source.get("kind")
     is_mapped = isinstance(kind, str) and kind not in KNOW_THEIR_LAYOUT
     _check_what_kind_needs(document, where, source)
+    _check_oneroster(document, where, source)
     _check_layout(document, where, source)
     files = source.get("files")
     for number, file in _texts([files] if isinstance(files, str) else files):
@@ -274,6 +276,17 @@ def _check_source(document: Document, where: Where, name: str, source: Mapping[s
             _check_entity(document, place, entity, mapping, complete=is_mapped)
 
 
+def _check_oneroster(document: Document, where: Where, source: Mapping[str, Any]) -> None:
+    if source.get("kind") != "oneroster":
+        return
+    if source.get("missing_rows") == "window":
+        remedy = "write full for bulk files, append for delta files"
+        document.add((*where, "missing_rows"), "a OneRoster set has no span of dates that it states again", remedy)
+    for entity in _map(source.get("entities")).keys() & ENTITIES.keys() - FEEDS:
+        remedy = f"remove it; known: {', '.join(name for name in ENTITIES if name in FEEDS)}"
+        document.add((*where, "entities", entity), f"OneRoster says nothing of {entity}", remedy)
+
+
 def _check_masks(document: Document, where: Where, source: Mapping[str, Any]) -> None:
     empty = {value.strip() for _, value in _texts(source.get("empty_values"))}
     for number, mask in _texts(source.get("masks")):
@@ -288,7 +301,7 @@ def _check_masks(document: Document, where: Where, source: Mapping[str, Any]) ->
 #: Settings that say something about some kinds of source only.
 _SETTINGS_OF_KINDS = {
     "delimiter": {"delimited"},
-    "encoding": {"delimited", "fixed_width", "json_lines"},
+    "encoding": {"delimited", "fixed_width", "json_lines", "oneroster"},
     "header": {"delimited", "excel"},
     "column_names": {"delimited", "excel"},
     "footer_lines": {"delimited", "excel", "fixed_width"},
@@ -644,8 +657,10 @@ def _check_what_is_fed(
 
 
 def _feeds(source: Mapping[str, Any]) -> frozenset[str]:
-    """The entities that a source may feed: Ed-Fi XML whatever it finds, unless it is limited."""
+    """The entities that a source may feed: a format that knows its layout whatever it finds, unless it is limited."""
     entities = _map(source.get("entities"))
     if source.get("kind") == "edfi_xml" and not entities:
         return frozenset(ENTITIES)
+    if source.get("kind") == "oneroster" and not entities:
+        return FEEDS_UNASKED
     return frozenset(entities)

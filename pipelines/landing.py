@@ -37,9 +37,9 @@ from pipelines.deliveries import (
 )
 from pipelines.home import Home, sweep_unfinished
 from pipelines.keys import KeyFile
-from pipelines.raw_files import Account, FileAccount, RawFiles, SourceFile
+from pipelines.raw_files import Account, FileAccount, RawFiles, SourceFile, stored_path
 from pipelines.sandbox import sql_texts
-from pipelines.sources import NOT_WHOLE, entities_of
+from pipelines.sources import NAME_THEIR_RECORDS, NOT_WHOLE, Unreadable, entities_of
 
 Say = Callable[[str], None]
 Status = Literal["new", "unchanged", "absent", "late", "unreadable", "held"]
@@ -283,17 +283,21 @@ class _Night:
             if account.is_wholly_refused:
                 message = f"{file.name}: every row was refused."
                 return _undecided(receipt, "wholly_refused", message, "See equity quarantine for the reasons.")
+        problem = _manifest_fault(self.home, source, receipt)
+        if problem is not None:
+            return _undecided(receipt, problem.reason, problem.message, problem.remedy)
         if not receipt.is_cleared and accepted and source.missing_rows != "append":
             percent = self.district.settings.thresholds.removed_rows_percent
             is_accepted = receipt.delivery.hash[:12] in source.accept_removals
-            before = standings(accepted, source.missing_rows)
-            after = standings([*accepted, receipt.delivery], source.missing_rows)
+            by_record = source.kind in NAME_THEIR_RECORDS
+            before = standings(accepted, source.missing_rows, by_record=by_record)
+            after = standings([*accepted, receipt.delivery], source.missing_rows, by_record=by_record)
             basis = _basis(percent, is_accepted, before, after, accounts)
             if receipt.outcome == "held" and receipt.basis == basis:
                 return receipt
             with _scrubbed(receipt.delivery.source_id):
                 asked = self._students_leaving if source.missing_rows == "active_only" else self._entity_losing
-                losing = None if is_accepted else asked(percent, before, after, accounts)
+                losing = None if is_accepted else asked(percent, before, after, accounts, by_record=by_record)
             if losing:
                 return replace(
                     receipt,
@@ -306,12 +310,18 @@ class _Night:
         return replace(receipt, outcome="accepted", reason=None, message="", remedy="", basis="", is_cleared=True)
 
     def _entity_losing(
-        self, percent: int, before: list[Standing], after: list[Standing], accounts: dict[str, FileAccount]
+        self,
+        percent: int,
+        before: list[Standing],
+        after: list[Standing],
+        accounts: dict[str, FileAccount],
+        *,
+        by_record: bool,
     ) -> str | None:
         """What would be lost, when the keys in use of an entity would shrink by more than `percent`, else None."""
         for name, entity in ENTITIES.items():
             old, new = (
-                rows_in_use(self.raw, name, live_accounts(name, side, accounts), restating=True)
+                rows_in_use(self.raw, name, live_accounts(name, side, accounts), restating=True, by_record=by_record)
                 for side in (before, after)
             )
             if old is None:
@@ -323,7 +333,13 @@ class _Night:
         return None
 
     def _students_leaving(
-        self, percent: int, before: list[Standing], after: list[Standing], accounts: dict[str, FileAccount]
+        self,
+        percent: int,
+        before: list[Standing],
+        after: list[Standing],
+        accounts: dict[str, FileAccount],
+        *,
+        by_record: bool,
     ) -> str | None:
         """The same for an active-only source: it removes nothing, but whom it leaves out has left.
 
@@ -336,6 +352,7 @@ class _Night:
                 name,
                 live_accounts(name, [one for one in side if one.delivery_no == side[-1].delivery_no], accounts),
                 restating=False,
+                by_record=by_record,
             )
             for side in (before, after)
         )
@@ -365,7 +382,10 @@ class _Night:
     ) -> list[LiveFile]:
         """Every file and entity of the source, those of deliveries that were not accepted too, once each."""
         accepted = [one.delivery for one in judged if one.outcome == "accepted"]
-        placed = [(one, "accepted") for one in standings(accepted, source.missing_rows)]
+        placed = [
+            (one, "accepted")
+            for one in standings(accepted, source.missing_rows, by_record=source.kind in NAME_THEIR_RECORDS)
+        ]
         seen = {standing.file.file_id for standing, _ in placed}
         for receipt in reversed(judged):
             for file in receipt.delivery.files:
@@ -402,6 +422,16 @@ class _Night:
             rows_collapsed=account.rows_collapsed,
             cells_masked=account.cells_masked,
         )
+
+
+def _manifest_fault(home: Home, source: Source, receipt: Receipt) -> Unreadable | None:
+    """What keeps a set of files from being taken, where it has a manifest that says what it is."""
+    if source.kind != "oneroster":
+        return None
+    from pipelines.sources import oneroster_manifest
+
+    files = {file.name: stored_path(home, file.file_id) for file in receipt.delivery.files}
+    return oneroster_manifest.fault(files, source.missing_rows)
 
 
 def _undecided(receipt: Receipt, reason: str, message: str, remedy: str) -> Receipt:

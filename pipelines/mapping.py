@@ -25,6 +25,8 @@ FIRST_YEAR, LAST_YEAR = 1901, 2100
 ISO_DATE = "%Y-%m-%d"
 #: Kinds of source that may hold dates as such, and how their readers write those, whatever texts look like beside them.
 _TYPED = frozenset({"excel", "parquet", "json_lines", "database"})
+#: OneRoster asks for ISO dates; who writes others may say so.
+_TEXT_DATES = frozenset({"oneroster"})
 _TYPED_DATES = (ISO_DATE, "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S")
 #: Pairs of dates in one row of which the second may not lie before the first.
 _SPANS = (("entry_date", "exit_date"), ("start_date", "end_date"), ("opened", "closed"))
@@ -62,7 +64,8 @@ class Judgement:
 class Judged:
     """A map at work on one table.
 
-    view: a DuckDB temp view with columns line BIGINT, problem INTEGER (0: none, else 1 + index into
+    view: a DuckDB temp view with columns `record_key` BIGINT and `is_deleted` BOOLEAN where the reading is by
+        record (a deleted one has no problem), line BIGINT, problem INTEGER (0: none, else 1 + index into
         `judgements`), `value_<n>` (contract column n as text, dates ISO), `key_<n>` BIGINT (the pseudonym of
         contract column n, an id; NULL where it is blank), `refused_value` (the shape of the cell at fault; NULL where
         identifying) and `source_row` (the row as JSON).
@@ -116,7 +119,7 @@ def judge(
     """
     table = reading.tables[key]
     entity_map = source.entities.get(entity.name, EntityMap())
-    names = [name for name in _column_names(con, table) if name != reading.line_column]
+    names = [name for name in _column_names(con, table) if name not in (reading.line_column, *_of_record(reading))]
     by_district = key == MAPPED_BY_DISTRICT
     available = {name.lower(): name for name in names}
     require_columns(file_columns(entity_map), names)
@@ -134,10 +137,18 @@ def judge(
     cases = " ".join(f"WHEN {condition} THEN {n}" for n, condition in enumerate(conditions, start=1))
     shown = _shown_value(entity, judgements)
     view = f"{table}_{entity.name}"
+    record = record_row = ""
+    if reading.by_record:
+        record, record_row = "record_key, is_deleted, ", f"{', '.join(_of_record(reading))}, "
+        cells = f"SELECT record_id AS cell, record_id AS value FROM (SELECT DISTINCT record_id FROM {table})"
+        records = add_keys(con, cells, "record", secret)
+        names_of_ids += ", of_record.key AS record_key"
+        joins += f" LEFT JOIN {records} AS of_record ON of_record.cell = mapped.record_id"
+        cases = f"WHEN is_deleted THEN 0 {cases}"
     con.execute(
         f"""
         CREATE OR REPLACE TEMP VIEW {view} AS
-        SELECT line, problem, {values}, {shown} AS refused_value, source_row
+        SELECT {record}line, problem, {values}, {shown} AS refused_value, source_row
         FROM (
             SELECT *, CASE {cases} ELSE 0 END AS problem
             FROM (
@@ -145,7 +156,8 @@ def judge(
                 FROM (
                     SELECT mapped.*{_with_normal_ids(entity, source)}{names_of_ids}
                     FROM (
-                        SELECT {_quoted(reading.line_column)} AS line, to_json({{{source_row}}})::VARCHAR AS source_row,
+                        SELECT {record_row}{_quoted(reading.line_column)} AS line,
+                            to_json({{{source_row}}})::VARCHAR AS source_row,
                             {mapped}
                         FROM {table}
                         WHERE {where}
@@ -163,6 +175,10 @@ def judge(
     elif entity_map.where or entity_map.where_not:
         kept = _one(con, f"SELECT count(*) FROM {table} WHERE {where}")
     return Judged(view, tuple(judgements), rows_read, rows_read - kept, masked)
+
+
+def _of_record(reading: Reading) -> tuple[str, ...]:
+    return ("record_id", "is_deleted") if reading.by_record else ()
 
 
 def file_columns(entity_map: EntityMap) -> list[str]:
@@ -374,7 +390,7 @@ def _time_of_day(text: str) -> str:
 
 
 def _formats(column: Column, entity_map: EntityMap, source: Source) -> list[str]:
-    if column.name in entity_map.constants or source.kind in KNOW_THEIR_LAYOUT:
+    if column.name in entity_map.constants or source.kind in KNOW_THEIR_LAYOUT - _TEXT_DATES:
         return [ISO_DATE]
     target = entity_map.columns.get(column.name)
     own = target.date_formats if isinstance(target, ColumnMap) else None

@@ -119,6 +119,8 @@ class RawFiles:
         stems = {name: self._stem(file, name) for name in entities_of(file.source)}
         notes = {name: self._noted(name, stem) for name, stem in stems.items()}
         if any(note is None for note in notes.values()):
+            # What made the file unreadable may have been the map of one entity, which is another one now.
+            notes = {name: None if note and note["unreadable"] else note for name, note in notes.items()}
             notes = self._make(file, stems, notes)
         return _file_account(notes)
 
@@ -225,6 +227,9 @@ class RawFiles:
             f"{'key' if column.type == 'key' else 'value'}_{n} AS {raw_name(column)}"
             for n, column in enumerate(entity.columns)
         )
+        if reading.by_record:
+            names += ", record_key, is_deleted"
+        left_out = shaped.rows_left_out + reading.left_out.get(entity.name, 0)
         line, group = ("min(line) AS line", " GROUP BY ALL ORDER BY line") if collapse else ("line", "")
         target = self.home.raw / entity.name / f"{stem}.parquet"
         # As the rows come, which is nearly by line: `line` is their order, and to sort them takes 2 s of 7 (10 M rows).
@@ -242,10 +247,10 @@ class RawFiles:
         account = Account(
             entity=entity.name,
             stem=stem,
-            rows_read=judged.rows_read + shaped.rows_left_out + unread_rows,
+            rows_read=judged.rows_read + left_out + unread_rows,
             rows_accepted=accepted,
             rows_refused=refused,
-            rows_filtered=judged.rows_filtered + shaped.rows_left_out,
+            rows_filtered=judged.rows_filtered + left_out,
             rows_collapsed=collapsed,
             window_lo=lo,
             window_hi=hi,
@@ -270,6 +275,8 @@ class RawFiles:
     def _with_no_rows(self, reading: Reading, entity: Entity) -> Reading:
         """The reading with an empty table of `entity`: all that it sent was refused by the reader."""
         columns = ", ".join(f"{column.name} VARCHAR" for column in entity.columns)
+        if reading.by_record:
+            columns += ", record_id VARCHAR, is_deleted BOOLEAN"
         table = f"nothing_of_{entity.name}"
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE {table} ({columns}, {reading.line_column} BIGINT)")
         return replace(reading, tables={**reading.tables, entity.name: table})

@@ -27,6 +27,7 @@ from pipelines.contract import ENTITIES, Entity, raw_name
 from pipelines.crosswalks import Crosswalks
 from pipelines.home import Home
 from pipelines.landing import Landing, LiveFile
+from pipelines.sources import NAME_THEIR_RECORDS
 
 BUILDING = "building.duckdb"
 #: School years for which `control.school_year` holds first and last day.
@@ -62,7 +63,7 @@ def prepare(
     with connect(path) as con:
         con.execute("create schema raw; create schema control; create schema gate")
         files = _numbered(landing.files)
-        _raw_views(con, files)
+        _raw_views(con, district, files)
         _run_context(con, district, load_id, as_of)
         _live_files(con, district, files)
         _changes(con, district, landing.changes)
@@ -125,12 +126,19 @@ def _raw_columns(entity: Entity) -> dict[str, str]:
     return {raw_name(column): "BIGINT" if column.type == "key" else "VARCHAR" for column in entity.columns}
 
 
-def _raw_views(con: duckdb.DuckDBPyConnection, files: Sequence[_NumberedFile]) -> None:
+def _raw_views(con: duckdb.DuckDBPyConnection, district: DistrictFile, files: Sequence[_NumberedFile]) -> None:
+    sources = district.settings.sources
+    no_record = "null::bigint as record_key, false as is_deleted"
+    record = {
+        name: "record_key, is_deleted" if source.kind in NAME_THEIR_RECORDS else no_record
+        for name, source in sources.items()
+    }
     for entity in ENTITIES.values():
         columns = _raw_columns(entity)
         names = ", ".join(columns)
         parts = [
-            f"select {names}, student_system, line, {numbered.number}::integer as file_no "
+            f"select {names}, student_system, {record[numbered.file.source_id]}, line, "
+            f"{numbered.number}::integer as file_no "
             f"from read_parquet({_literal(str(numbered.file.raw_path))})"
             for numbered in files
             if numbered.file.entity == entity.name
@@ -138,7 +146,8 @@ def _raw_views(con: duckdb.DuckDBPyConnection, files: Sequence[_NumberedFile]) -
         if not parts:
             typed = ", ".join(f"null::{kind} as {name}" for name, kind in columns.items())
             parts = [
-                f"select {typed}, null::varchar as student_system, null::bigint as line, null::integer as file_no "
+                f"select {typed}, null::varchar as student_system, {no_record}, null::bigint as line, "
+                "null::integer as file_no "
                 "where false"
             ]
         con.execute(f"create view raw.{entity.name} as {' union all '.join(parts)}")

@@ -4,7 +4,8 @@
 
   verdict:
     accepted               the row speaks
-    superseded             a later delivery restated it (not a fault, not quarantined)
+    superseded             a later delivery restated it, or took its record back; or it says with another record of its
+                           source what an accepted row says, as two classes of one stay (no fault, not quarantined)
     exact_duplicate        the same key and the same content twice in one delivery
     conflicting_duplicate  the same key with other content in one delivery; the last row speaks
     unknown_identifier     an id of another system that no student_identifier row joins
@@ -13,15 +14,17 @@
   school that answers for it (see `school_on`), and stands in the key in the place of school_id: two ids of one
   school are no two schools.
 
+  longest: the last day of what the row tells of. Of several records with one key the one that lasts longest speaks.
+
   student is the entity's student key column, or none. optional: columns of the key in which a cell that
   was never asked for is as good as a blank one. Rows keep file_no and line: their lineage. With source_id
   in the key, two sources may speak of the same thing: what they say is laid together later.
 #}
-{% macro judged_rows(entity, key, student=none, date_column=none, optional=[], school_day=none) %}
+{% macro judged_rows(entity, key, student=none, date_column=none, optional=[], school_day=none, longest=none) %}
     with
         landed as (
             select
-                r.*
+                r.* exclude (is_deleted)
                 {% for column in optional %}
                     {{ "replace (" if loop.first else ", " }}coalesce(
                         r.{{ column }}, ''
@@ -43,14 +46,18 @@
         ),
         current_rows as (
             {% if date_column %}
-                select landed.*, restated.file_no is not null as is_restated
+                select landed.*, restated.file_no is not null or restated_record.file_no is not null as is_restated
                 from landed
                 left join
                     {{ restated_dates(entity, date_column) }} as restated
                     on landed.file_no = restated.file_no
                     and landed.{{ date_column }} = restated.restated_date
-            {% else %}select *, false as is_restated from landed
+            {% else %}select landed.*, restated_record.file_no is not null as is_restated from landed
             {% endif %}
+            left join
+                {{ restated_records(entity) }} as restated_record
+                on landed.file_no = restated_record.file_no
+                and landed.line = restated_record.line
         ),
         resolved as (
             {% if student %}
@@ -93,9 +100,20 @@
             select
                 repeated.*,
                 row_number() over (
-                    partition by {{ key | join(", ") }} order by delivery_no desc, file_no desc, line desc, content desc
+                    partition by {{ key | join(", ") }}
+                    order by
+                        {% if longest %}
+                            case
+                                when record_key is not null then coalesce(nullif({{ longest }}, ''), '9999-12-31')
+                            end desc nulls last,
+                        {% endif %}
+                        delivery_no desc,
+                        file_no desc,
+                        line desc,
+                        content desc
                 ) as place,
                 max(delivery_no) over (partition by {{ key | join(", ") }}) as newest,
+                count(*) over (partition by {{ key | join(", ") }}, record_key) as rows_of_record,
                 min(content) over (partition by {{ key | join(", ") }}, delivery_no) as least,
                 max(content) over (partition by {{ key | join(", ") }}, delivery_no) as most
             from repeated
@@ -113,11 +131,11 @@
     where not is_unknown and not is_restated
     union all by name
     select
-        ranked.* exclude (is_unknown, is_restated, content, place, newest, least, most),
+        ranked.* exclude (is_unknown, is_restated, content, place, newest, rows_of_record, least, most),
         case
             when place = 1
             then 'accepted'
-            when delivery_no < newest
+            when delivery_no < newest or (record_key is not null and rows_of_record = 1)
             then 'superseded'
             when least = most
             then 'exact_duplicate'
@@ -149,13 +167,39 @@
 {%- endmacro %}
 
 {% macro lineage_columns() %}
-    file_no, line, delivery_no, newest_delivery_no, delivered_on, missing_rows, is_unknown, is_restated
+    file_no, line, delivery_no, newest_delivery_no, delivered_on, missing_rows, is_unknown, is_restated, record_key
 {% endmacro %}
 
 {% macro same_key(key) %}
     {% for k in key %}
         resolved.{{ k }} is not distinct from repeated_key.key_{{ loop.index }}{{ " and " if not loop.last }}
     {% endfor %}
+{% endmacro %}
+
+{#
+  Rows of records that a later delivery of their source states again, or takes back, and the rows that take back. The
+  newest delivery that names a record has said all that is so of it; within that delivery its last row says whether the
+  record is gone. Two rows of one record in one delivery are judged by their key, as any. Rows without a record's id,
+  which is all of most sources, are never here. The same rule stands in `pipelines/changes.py`.
+#}
+{% macro restated_records(entity) %}
+    (
+        select distinct file_no, line
+        from
+            (
+                select
+                    r.file_no,
+                    r.line,
+                    r.is_deleted,
+                    f.delivery_no < max(f.delivery_no) over of_record as is_older,
+                    arg_max(r.is_deleted, row(f.delivery_no, r.file_no, r.line)) over of_record as is_gone
+                from {{ source("raw", entity) }} as r
+                inner join {{ source("control", "live_file") }} as f on r.file_no = f.file_no
+                where r.record_key is not null
+                window of_record as (partition by f.source_id, r.record_key)
+            )
+        where is_deleted or is_older or is_gone
+    )
 {% endmacro %}
 
 {# Dates of a file that a later file of the same `window` source states again. #}

@@ -6,8 +6,8 @@ is the same for every format and happens in `pipelines.mapping`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
@@ -36,6 +36,10 @@ class Reading:
     rows_read: all rows of all tables and of `refused`: nothing is ever dropped.
     line_column: what the line is called in `tables`: `line`, unless the file has a column of that name.
     collapse: entities of which equal rows are one, as if the map said `distinct`.
+    by_record: the tables also hold `record_id VARCHAR`, the sender's own id of the record behind a row, never blank,
+        and `is_deleted BOOLEAN`: the sender takes the record back; of such a row nothing else is asked. A reader of
+        one of the kinds in NAME_THEIR_RECORDS always says so.
+    left_out: entity -> records of the file that speak of something else; they count as read and filtered.
     """
 
     tables: dict[str, str]
@@ -43,6 +47,8 @@ class Reading:
     rows_read: int
     line_column: str = "line"
     collapse: frozenset[str] = frozenset()
+    by_record: bool = False
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 class Unreadable(Exception):
@@ -80,12 +86,22 @@ _MODULES = {
         _ROWS,
     ),  # what a query gave is kept as Parquet (pipelines.sources.database)
     "edfi_xml": ("pipelines.sources.edfi_xml", "pipelines.sources.edfi_rules"),
+    "oneroster": (
+        "pipelines.sources.oneroster",
+        "pipelines.sources.oneroster_layouts",
+        "pipelines.sources.delimited",
+        _TEXT,
+        _ROWS,
+    ),
 }
 
 
 KINDS = frozenset(_MODULES)
 #: Formats that know the contract's entities by themselves; the others are mapped by the district.
-KNOW_THEIR_LAYOUT = frozenset({"edfi_xml"})
+KNOW_THEIR_LAYOUT = frozenset({"edfi_xml", "oneroster"})
+#: Formats whose rows name their record and may take it back (`Reading.by_record`): a later row of a record replaces
+#: what an earlier delivery said of it, whatever its key is now.
+NAME_THEIR_RECORDS = frozenset({"oneroster"})
 
 
 def reader_for(kind: str) -> Reader:
@@ -109,6 +125,9 @@ def entities_of(source: Source) -> list[str]:
     """
     if source.entities:
         return [name for name in ENTITIES if name in source.entities]
+    if source.kind == "oneroster":
+        unasked = import_module("pipelines.sources.oneroster_layouts").FEEDS_UNASKED
+        return [name for name in ENTITIES if name in unasked]
     rules = import_module("pipelines.sources.edfi_rules").RULES
     fed = {rule.entity for rule in rules}
     return [name for name in ENTITIES if name in fed]

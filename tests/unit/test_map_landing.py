@@ -338,3 +338,14 @@ def test_a_password_column_is_not_there_for_sql(tmp_path: Path) -> None:
     landing = District(tmp_path, CONTOSO + "      student: {sql: students.sql}\n").land()
     assert "the engine stopped in line 1 (Binder error)" in landing.sources[0].message
     assert "assword" not in landing.sources[0].remedy
+
+
+def test_a_corrected_map_of_one_entity_makes_the_file_readable_for_all(tmp_path: Path) -> None:
+    taken = "attendance_taken: {columns: {school_id: WRONG, date: day}}"
+    two = f"    entities: {{student: {{columns: {{student_id: sid}}}}, {taken}}}\n"
+    (tmp_path / "marks.csv").write_text("sid,school,day\n7,S,2025-09-01\n", encoding="utf-8")
+    district = District(tmp_path, HEAD + two)
+    assert [state.status for state in district.land().sources] == ["unreadable"]
+    district.write(HEAD + two.replace("WRONG", "school"))
+    assert [state.message for state in district.land().sources] == [""]
+    assert district.one("student").rows_accepted == district.one("attendance_taken").rows_accepted == 1

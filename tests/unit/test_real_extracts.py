@@ -5,6 +5,7 @@ Each test copies the files beside a district.yaml of `tests/districts` and lands
 
 from __future__ import annotations
 
+import csv
 import shutil
 from collections import Counter
 from datetime import date
@@ -107,7 +108,7 @@ def test_names_addresses_and_birth_dates_stay_in_landing(tmp_path: Path) -> None
 def test_a_password_column_cannot_be_mapped(tmp_path: Path) -> None:
     file = settled("oneroster", "oneroster/OneRoster_1.1_Sample_Data", tmp_path / "extracts")
     text = file.read_text(encoding="utf-8")
-    file.write_text(text.replace("{student_id: sourcedId}", "{student_id: password}"), encoding="utf-8")
+    file.write_text(text.replace("student: {}", "student: {columns: {student_id: password}}", 1), encoding="utf-8")
     with pytest.raises(ConfigurationProblems) as found:
         load(file)
     assert any("never carries password" in problem.message for problem in found.value.problems)
@@ -122,10 +123,17 @@ def test_oneroster_references_resolve_and_flags_become_races(tmp_path: Path) -> 
     students = {row[0] for row in rows(landing, "student", "student_key")}
     assert len(students) == 8
     assert rows(landing, "school", "school_id, school_name") == [("255901001", "Grand Bend High School")]
+    # 20 enrollments of students and 4 of teachers, in two classes: two students are in both of them, in both terms.
+    (account,) = of(landing, "student_school_enrollment")
+    assert (account.rows_read, account.rows_accepted, account.rows_filtered) == (24, 20, 4)
     enrolled = rows(landing, "student_school_enrollment", "student_key, school_id, entry_date, exit_date")
-    assert len(enrolled) == 16
     assert {row[0] for row in enrolled} == students
-    assert Counter(row[2:] for row in enrolled) == {("2020-08-17", "2020-12-18"): 8, ("2021-01-04", "2021-05-28"): 8}
+    stays = Counter(row[2:] for row in set(enrolled))
+    assert stays == {("2020-08-17", "2020-12-18"): 8, ("2021-01-04", "2021-05-28"): 8}
+    key = KeyFile.load_or_create(Home.open(tmp_path / "home")).key
+    assert len(rows(landing, "student_identifier", "line")) == 8
+    local = (pseudonym(key, "student", "604863"), "Local", pseudonym(key, "student", "863"))
+    assert local in rows(landing, "student_identifier", "student_key, system, key")
     races = Counter(rows(landing, "student_demographic", "hispanic_latino, races"))
     assert races == {
         ("true", "Asian"): 2,
@@ -135,6 +143,79 @@ def test_oneroster_references_resolve_and_flags_become_races(tmp_path: Path) -> 
         ("false", "Asian"): 1,
         ("false", "White"): 1,
     }
+
+
+def test_oneroster_every_enrollment_has_its_class_and_user() -> None:
+    """The known answer itself, worked out on the files without any of this program."""
+    folder = DATA / "oneroster" / "OneRoster_1.1_Sample_Data"
+    if not folder.exists():
+        pytest.skip("needs ../shared/data/oneroster")
+    read = {name: list(csv.DictReader((folder / f"{name}.csv").open(encoding="utf-8-sig"))) for name in
+            ("users", "classes", "enrollments", "demographics")}  # fmt: skip
+    users, classes = ({row["sourcedId"] for row in read[name]} for name in ("users", "classes"))
+    assert {row["userSourcedId"] for row in read["enrollments"]} <= users
+    assert {row["classSourcedId"] for row in read["enrollments"]} <= classes
+    assert {row["sourcedId"] for row in read["demographics"]} <= users
+
+
+def test_oneroster_1_0_has_no_dates_of_enrollment_and_says_so(tmp_path: Path) -> None:
+    file = settled("oneroster", "oneroster/OneRoster_1.0_Sample_Data", tmp_path / "extracts")
+    landing = land(load(file), Home.open(tmp_path / "home"), as_of=date(2021, 1, 15), say=lambda _: None)
+    (state,) = landing.sources
+    assert state.status == "unreadable"
+    assert "enrollments without beginDate" in state.message
+    text = file.read_text(encoding="utf-8")
+    constant = "student_school_enrollment: {constants: {entry_date: '2020-08-17'}}"
+    file.write_text(text.replace("student_school_enrollment: {}", constant), encoding="utf-8")
+    landing = landed(file, tmp_path / "home", date(2021, 1, 15))
+    assert len({row[0] for row in rows(landing, "student_school_enrollment", "student_key")}) == 8
+    assert Counter(rows(landing, "student_demographic", "sex")) == {("Female",): 2, ("Male",): 6}
+
+
+# --- SIF -----------------------------------------------------------------------------------------------------
+
+
+def test_sif_objects_land_by_a_map_alone(tmp_path: Path) -> None:
+    file = settled("sif", "oea/sif", tmp_path / "extracts")
+    shutil.copytree(DISTRICTS / "sif" / "crosswalks", tmp_path / "extracts" / "crosswalks")
+    landing = landed(file, tmp_path / "home", date(2022, 3, 1))
+    # Counted by hand in the files: 2 objects, 365 days, 4 students, 4 enrollments, 4 events.
+    read = Counter({one.entity: 0 for one in landing.files})
+    for one in landing.files:
+        read[one.entity] += one.rows_accepted
+        assert one.rows_accepted == one.rows_read
+    assert read == {
+        "school": 2,
+        "calendar_date": 365,
+        "student": 4,
+        "student_demographic": 4,
+        "student_school_enrollment": 4,
+        "attendance_event": 4,
+    }
+    names = {name for (name,) in rows(landing, "school", "school_name")}
+    assert names == {"Brisbane Secondary College", "Lincoln Secondary College"}
+    days = Counter(rows(landing, "calendar_date", "calendar_event, share_of_day"))
+    assert days == {("INST", "0.8"): 100, ("INST", "0.9"): 90, ("INST", "1"): 90, ("INST", "0.7"): 85}
+
+
+def test_sif_one_student_followed_by_hand(tmp_path: Path) -> None:
+    file = settled("sif", "oea/sif", tmp_path / "extracts")
+    landing = landed(file, tmp_path / "home", date(2022, 3, 1))
+    key = KeyFile.load_or_create(Home.open(tmp_path / "home")).key
+    student = pseudonym(key, "student", "9897466F-200E-4BC1-B9AE-D1507DA15CEF")
+    school = "D3E34B35-9D75-101A-1234-00AA001A1676"
+    columns = "student_key, school_id, entry_date, exit_date, grade, share_of_day, enrollment_type, exit_type, line"
+    (spell,) = (row for row in rows(landing, "student_school_enrollment", columns) if row[0] == student)
+    assert spell == (student, school, "2004-01-29", "", "10", "1.0", "01", "1909", 2)
+    marks = rows(landing, "attendance_event", "student_key, school_id, date, category")
+    assert [row for row in marks if row[0] == student] == [(student, school, "2002-11-01", "200/01")]
+    told = rows(landing, "student_demographic", "student_key, sex, economic, language, disability, races")
+    assert (student, "1", "N", "Y", "N", None) in told
+    # What is not mapped, as names and medical alerts, is nowhere in raw.
+    for one in landing.files:
+        content = one.raw_path.read_bytes()
+        for secret in (b"Sideshow", b"Rowinski", b"Peanut", b"Orthodontist", b"9897466F"):
+            assert secret not in content
 
 
 # --- a survey tool's export ----------------------------------------------------------------------------------

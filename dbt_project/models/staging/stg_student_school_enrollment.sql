@@ -1,7 +1,9 @@
 -- A spell that an active-only extract no longer holds ended, as far as anyone knows, with the last file that held it.
+-- Rows that name their record are parts of stays, as enrollments in classes are: a student belongs to the school until
+-- the last of the parts that have begun ends, so that a short class within a long one takes no day away.
 -- A spell that reaches beyond the merger of its school goes on at the school that answers from then on.
 with
-    spell as (
+    told as (
         select
             spell.student_key,
             coalesce(spell.answering_id, spell.school_id) as school_id,
@@ -22,7 +24,8 @@ with
                 coalesce(try_cast(nullif(spell.share_of_day, '') as decimal(9, 4)), 1) as decimal(9, 4)
             ) as share_of_day,
             {{ school_on("responsible", "nullif(spell.responsible_school_id, '')", "spell.entry_date") }}
-            as responsible_school_id
+            as responsible_school_id,
+            record_key is not null as is_part
         from {{ ref("stg_student_school_enrollment__judged") }} as spell
         left join
             {{
@@ -67,6 +70,29 @@ with
         left join
             {{ ref("stg_school_succession") }} as responsible on spell.responsible_school_id = responsible.school_id
         where verdict = 'accepted'
+    ),
+    ended as (
+        select
+            *,
+            case
+                when is_part
+                then
+                    max(coalesce(exit_date, date '9999-12-31')) over (
+                        partition by student_key, school_id, is_part
+                        order by entry_date
+                        rows between unbounded preceding and current row
+                    )
+                else coalesce(exit_date, date '9999-12-31')
+            end as last_day
+        from told
+    ),
+    spell as (
+        select
+            * exclude (is_part, last_day) replace (
+                nullif(last_day, date '9999-12-31') as exit_date,
+                is_exit_inferred and last_day = exit_date as is_exit_inferred
+            )
+        from ended
     ),
     part as (
         select *, school_id as began_at, entry_date as began_on

@@ -5,5 +5,6 @@
         ["student_key", "answering_id", "entry_date"],
         student="student_key",
         school_day="entry_date",
+        longest="exit_date",
     )
 }}
