@@ -203,8 +203,10 @@ def _hash(key: bytes, domain: str, values: Iterable[str]) -> numpy.ndarray[tuple
 
 def _refuse_collisions(con: duckdb.DuckDBPyConnection, table: str) -> None:
     same = con.execute(
-        # Several cells with one id have one key, too.
-        f"SELECT list(value) FROM {table} WHERE key IS NOT NULL GROUP BY key HAVING count(*) > 1"
+        # Several cells with one id have one key, too. The values are listed of keys that occur twice, which are few:
+        # of millions of records' ids the lists alone would fill the memory.
+        f"SELECT list(value) FROM {table} WHERE key IN (SELECT key FROM {table} WHERE key IS NOT NULL "
+        "GROUP BY key HAVING count(*) > 1) GROUP BY key"
     ).fetchall()
     if any(len({normalize(value) for value in values}) > 1 for (values,) in same):
         con.execute(f"DROP TABLE {table}")

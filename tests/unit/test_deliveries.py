@@ -42,6 +42,17 @@ def test_append_a_name_sent_again_replaces_itself_and_names_that_left_stay() -> 
     assert live("append", "a=1", "a=2", "a=1") == {"a=1": 3}
 
 
+def test_append_by_record_every_content_speaks_in_the_order_in_which_it_came() -> None:
+    found = standings(nights("a=1 b=2", "a=3 b=2", "a=1 b=2"), "append", by_record=True)
+    assert [(one.file.name, one.file.file_id, one.delivery_no) for one in found if one.is_live] == [
+        ("b", "2", 1),
+        ("a", "3", 2),
+        ("a", "1", 3),
+    ]
+    only_newest = standings(nights("a=1", "a=2"), "full", by_record=True)
+    assert [one.file.file_id for one in only_newest if one.is_live] == ["2"]
+
+
 @pytest.mark.parametrize("missing_rows", ["window", "active_only"])
 def test_one_name_written_over_each_night(missing_rows: MissingRows) -> None:
     assert live(missing_rows, "a=1", "a=2", "a=3") == {"a=1": 1, "a=2": 2, "a=3": 3}

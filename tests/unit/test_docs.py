@@ -181,6 +181,7 @@ def reasons(module: str) -> set[str]:
         ("files", ["arrivals", "packed"]),
         ("maps", ["mapping", "reshape", "sandbox"]),
         ("edfi_xml", ["sources/edfi_xml"]),
+        ("oneroster", ["sources/oneroster", "sources/oneroster_manifest"]),
         ("database", ["sources/database", "sources/database_drivers"]),
     ],
 )
