@@ -360,6 +360,14 @@ def test_a_delta_that_overwrites_the_one_before_changes_adds_and_takes_back(tmp_
     }
 
 
+def test_within_one_delivery_the_last_row_of_a_record_says_whether_it_is_gone(tmp_path: Path) -> None:
+    district = District(tmp_path, "append")
+    comes, goes = [gone("e1"), enrolled("e1", "1")], [enrolled("e2", "2"), gone("e2")]
+    district.put(enrollments=text("enrollments", *comes, *goes))
+    rows = speaking(district, district.land(), "student_school_enrollment", "student_key")
+    assert rows == [(district.key("1"),)]
+
+
 def test_what_a_bulk_file_marks_as_deleted_is_not_there(tmp_path: Path) -> None:
     district = District(tmp_path, "full")
     district.put(enrollments=text("enrollments", enrolled("e1", "1"), enrolled("e2", "2", status="ToBeDeleted")))
