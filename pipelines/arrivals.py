@@ -35,7 +35,7 @@ _RUN_AGAIN = "Run again when the export is complete."
 class Arrival:
     """What lay there tonight: the delivered files, or what kept them from being one delivery.
 
-    names: the files seen. A source that had nothing new to say has neither files nor a status.
+    names: the files seen. A source that had nothing new to say has neither files nor a status. note: for the log.
     """
 
     names: tuple[str, ...]
@@ -43,6 +43,7 @@ class Arrival:
     status: Literal["absent", "late", "unreadable"] | None = None
     message: str = ""
     remedy: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,8 @@ def take_in(
 
     receipts: the source's deliveries so far.
     """
+    if source.kind == "edfi_api":
+        return _from_api(source_id, source, home, scratch)
     if source.kind == "database":
         from pipelines.sources import database
 
@@ -133,6 +136,21 @@ def take_in(
         except Unreadable as problem:
             return Arrival(names, (), "unreadable", f"{name}: {problem.message}", problem.remedy)
     return Arrival(names, tuple(sorted(files)), None, message, remedy)
+
+
+def _from_api(source_id: str, source: Source, home: Home, scratch: Path) -> Arrival:
+    """One file for each resource of an API, kept as soon as it is whole."""
+    from pipelines.sources import edfi_api_fetch
+
+    def keep(path: Path) -> str:
+        with path.open("rb") as content:
+            return _keep(home, scratch, content.read)
+
+    try:
+        fetched = edfi_api_fetch.fetch(source_id, source, home=home, scratch=scratch, keep=keep)
+    except Unreadable as problem:
+        return Arrival((), (), "unreadable", problem.message, problem.remedy)
+    return Arrival(tuple(file.name for file in fetched.files), fetched.files, note=fetched.note)
 
 
 # --- finding -----------------------------------------------------------------------------------------------------

@@ -228,6 +228,10 @@ class Source(_Strict):
             description="delimited: CSV, TSV and the like. edfi_xml: Ed-Fi interchange files. "
             "oneroster: the CSV files of a OneRoster set. "
             "database: one read-only query of a SQL database."
+    kind: Literal["delimited", "fixed_width", "excel", "parquet", "json_lines", "database", "edfi_xml", "edfi_api"] = (
+        Field(
+            description="delimited: CSV, TSV and the like. edfi_xml: Ed-Fi interchange files. "
+            "database: one read-only query of a SQL database. edfi_api: the resources of an Ed-Fi ODS/API."
         )
     )
     files: list[str] = Field(
@@ -240,7 +244,8 @@ class Source(_Strict):
     connection: str | None = Field(
         default=None,
         pattern=r"^[A-Z][A-Z0-9_]*$",
-        description="database: the environment variable that holds the connection URL. Never the URL itself.",
+        description="database, edfi_api: the environment variable that holds the connection URL. Never the URL "
+        "itself. edfi_api: the same name with _KEY and _SECRET holds the client's key and secret.",
     )
     query: str | None = Field(default=None, description="database: the query, or a .sql file beside district.yaml.")
     high_water_mark: HighWaterMark | None = Field(
@@ -250,7 +255,7 @@ class Source(_Strict):
         default=600,
         ge=1,
         le=86_400,
-        description="database: how long the query may take.",
+        description="database: how long the query may take. edfi_api: how long all requests of a night may.",
     )
     missing_rows: Literal["full", "active_only", "window", "append"] = Field(
         description="What a row that is no longer sent means. There is no default on purpose."
@@ -309,6 +314,7 @@ class Source(_Strict):
     entities: dict[str, EntityMap] = Field(
         default={},
         description="What the files feed. Ed-Fi XML and OneRoster know by themselves; names there limit them.",
+        description="What the files feed. Ed-Fi knows by itself; name entities there only to limit them.",
     )
 
     @model_validator(mode="before")

@@ -20,9 +20,10 @@ from pipelines.mapping import CONSTANT_PATTERNS, FIRST_YEAR, LAST_YEAR
 from pipelines.patterns import has_groups, named_groups
 from pipelines.refused_columns import refused_word
 from pipelines.sandbox import MAXIMUM_BYTES, problem_of, sql_path
-from pipelines.sources import KINDS, KNOW_THEIR_LAYOUT
+from pipelines.sources import ASKED, KINDS, KNOW_THEIR_LAYOUT
 from pipelines.sources.database_query import fault_of, is_mark, names_a_file
 from pipelines.sources.oneroster_layouts import FEEDS, FEEDS_UNASKED
+from pipelines.sources.edfi_api_rules import ENTITIES as ENTITIES_OF_API
 from pipelines.yaml_document import Document, Where, closest, shorten
 
 #: Categories that an intersection may cross; each splits the students into parts that add up to all.
@@ -307,9 +308,10 @@ _SETTINGS_OF_KINDS = {
     "footer_lines": {"delimited", "excel", "fixed_width"},
     "fields": {"fixed_width"},
     "sheet": {"excel"},
-    **{key: {"database"} for key in ("connection", "query", "high_water_mark", "time_limit_seconds")},
+    **{key: {"database"} for key in ("query", "high_water_mark")},
+    **{key: set(ASKED) for key in ("connection", "time_limit_seconds")},
 }
-_NEEDED_BY_KINDS = {"fields": {"fixed_width"}, "connection": {"database"}, "query": {"database"}}
+_NEEDED_BY_KINDS = {"fields": {"fixed_width"}, "connection": set(ASKED), "query": {"database"}}
 
 
 def _check_what_kind_needs(document: Document, where: Where, source: Mapping[str, Any]) -> None:
@@ -322,10 +324,13 @@ def _check_what_kind_needs(document: Document, where: Where, source: Mapping[str
     for setting, kinds in _NEEDED_BY_KINDS.items():
         if kind in kinds and not source.get(setting):
             document.add((*where, setting), f"is needed by a source of kind {kind}", "see docs/sources")
-    if kind == "database":
+    if kind in ASKED:
         if source.get("files"):
-            document.add((*where, "files"), "says nothing to a source of kind database", "remove it")
-        _check_query(document, where, source)
+            document.add((*where, "files"), f"says nothing to a source of kind {kind}", "remove it")
+        if kind == "database":
+            _check_query(document, where, source)
+        else:
+            _check_api(document, where, source)
     elif source.get("files", []) == []:
         remedy = "give at least one: a path or a glob, as extracts/attendance_*.csv"
         document.add((*where, "files"), "no file is named", remedy)
@@ -355,6 +360,15 @@ def _check_layout(document: Document, where: Where, source: Mapping[str, Any]) -
         if source.get("kind") not in ("delimited", "fixed_width", "json_lines"):
             message = f"says nothing to a source of kind {source.get('kind')}"
             document.add((*where, "whole", "trailer"), message, "remove it")
+
+
+def _check_api(document: Document, where: Where, source: Mapping[str, Any]) -> None:
+    if source.get("missing_rows") in ("active_only", "window", "append"):
+        message = "an API gives everything that it holds, so a record that is gone was deleted"
+        document.add((*where, "missing_rows"), message, "write full")
+    for entity in ENTITIES.keys() & _map(source.get("entities")).keys() - ENTITIES_OF_API:
+        message = f"an Ed-Fi API does not feed {entity}"
+        document.add((*where, "entities", entity), message, f"remove it; known: {', '.join(sorted(ENTITIES_OF_API))}")
 
 
 def _check_query(document: Document, where: Where, source: Mapping[str, Any]) -> None:
@@ -633,7 +647,7 @@ def _check_what_is_fed(
                 (*where, "attendance_records"),
                 "it feeds attendance_event, and a day without a mark could mean two things",
                 "write every_day (no mark: attendance was not taken) or exceptions (no mark: present)"
-                + (", or list under entities what it feeds" if source.get("kind") == "edfi_xml" else ""),
+                + (", or list under entities what it feeds" if source.get("kind") in KNOW_THEIR_LAYOUT else ""),
             )
         marks = _map(_map(source.get("entities")).get("attendance_event"))
         if (
@@ -658,8 +672,9 @@ def _check_what_is_fed(
 
 def _feeds(source: Mapping[str, Any]) -> frozenset[str]:
     """The entities that a source may feed: a format that knows its layout whatever it finds, unless it is limited."""
+    """The entities that a source may feed: Ed-Fi whatever it finds, unless it is limited."""
     entities = _map(source.get("entities"))
-    if source.get("kind") == "edfi_xml" and not entities:
+    if source.get("kind") in KNOW_THEIR_LAYOUT and not entities:
         return frozenset(ENTITIES)
     if source.get("kind") == "oneroster" and not entities:
         return FEEDS_UNASKED

@@ -208,6 +208,8 @@ class _Night:
                 )
             if found[source_id].status in ("late", "unreadable"):
                 self.say(f"{source_id}: {found[source_id].message}")
+            if found[source_id].note:
+                self.say(f"{source_id}: {found[source_id].note}")
             self._note_delivery(source_id, found[source_id], receipts[source_id])
         return found
 

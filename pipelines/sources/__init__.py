@@ -93,6 +93,8 @@ _MODULES = {
         _TEXT,
         _ROWS,
     ),
+    # What an API gave is kept as Parquet, too (pipelines.sources.edfi_api_fetch).
+    "edfi_api": ("pipelines.sources.edfi_api", "pipelines.sources.edfi_api_rules", _ROWS),
 }
 
 
@@ -102,6 +104,10 @@ KNOW_THEIR_LAYOUT = frozenset({"edfi_xml", "oneroster"})
 #: Formats whose rows name their record and may take it back (`Reading.by_record`): a later row of a record replaces
 #: what an earlier delivery said of it, whatever its key is now.
 NAME_THEIR_RECORDS = frozenset({"oneroster"})
+KNOW_THEIR_LAYOUT = frozenset({"edfi_xml", "edfi_api"})
+#: Kinds that are asked and not found in a folder.
+ASKED = frozenset({"database", "edfi_api"})
+_RULES = {"edfi_xml": "pipelines.sources.edfi_rules", "edfi_api": "pipelines.sources.edfi_api_rules"}
 
 
 def reader_for(kind: str) -> Reader:
@@ -129,5 +135,6 @@ def entities_of(source: Source) -> list[str]:
         unasked = import_module("pipelines.sources.oneroster_layouts").FEEDS_UNASKED
         return [name for name in ENTITIES if name in unasked]
     rules = import_module("pipelines.sources.edfi_rules").RULES
+    rules = import_module(_RULES[source.kind]).RULES
     fed = {rule.entity for rule in rules}
     return [name for name in ENTITIES if name in fed]
