@@ -460,7 +460,7 @@ class _Resource:
         """All ids of a list of changes, by pages. Raises _NoChanges where the API does not give it."""
         name = f"{self.name}/{what}"
         size = self._size_of(window)
-        offset, found, total = 0, 0, None
+        offset, total = 0, None
         while total is None or offset < total:
             params = self._params(window, offset=offset, limit=size, totalCount="true")
             answer = self.client.get(name, f"{self.url}/{what}", params, _FORBIDDEN_OR_MISSING)
@@ -473,11 +473,11 @@ class _Resource:
             total = answer.total if answer.total is not None else total
             ids = [_id_of(value, name) for value in answer.value]
             fresh = add(window, ids)
-            if not fresh:  # the end, or an old API that knows no pages here and gives all at once
-                break
             offset += len(ids)
-            found += fresh
-        if total is not None and found < total:
+            # Without a total: the end, or an old API that knows no pages here and gives all at once.
+            if not ids or (total is None and not fresh):
+                break
+        if total is not None and offset < total:
             raise _totals_differ(name)
 
     def _size_of(self, window: Window) -> int:

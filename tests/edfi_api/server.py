@@ -1,4 +1,4 @@
-"""An Ed-Fi ODS/API on loopback, as small as it can be, that behaves as the published description says, or as badly as asked.
+"""An Ed-Fi ODS/API on loopback: it behaves as the published description says, or as badly as asked.
 
 It serves discovery, tokens, resources by offset or cursor, change versions, deletions and key changes. Every request
 is held against the OpenAPI document where that is at hand. A `Fault` makes chosen requests go wrong.
@@ -117,7 +117,7 @@ class Ods:
             )
 
     def change_key(self, resource: str, record: Record, *, silently: bool = False) -> None:
-        """Give a record another key. silently: its own change version stays, as only the list of key changes tells it."""
+        """Give a record another key. silently: only the list of key changes tells it."""
         with self.lock:
             self.newest += 1
             old = self.resources[resource][record["id"]]
@@ -153,6 +153,7 @@ def serve(ods: Ods) -> ThreadingHTTPServer:
 class _Handler(BaseHTTPRequestHandler):
     api: Ods
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def log_message(self, *_: object) -> None:
         pass
@@ -180,7 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     # --- requests
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         api = self.api
         if api.fault and api.fault(Request(0, "token", "", {}, self)):
@@ -194,7 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
             api.tokens[token] = 0
         self.send(200, {"access_token": token, "expires_in": 1800, "token_type": "bearer"})
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         api = self.api
         parts = urlsplit(self.path)
         params = dict(parse_qsl(parts.query, keep_blank_values=True))
