@@ -39,7 +39,7 @@ from pipelines.sources.edfi_api_client import (
     Discovery,
     endpoint,
 )
-from pipelines.sources.edfi_api_rules import Kept, is_optional, kept_of, resources_for
+from pipelines.sources.edfi_api_rules import Kept, is_optional, kept_of, required_of, resources_for
 from pipelines.sources.edfi_api_spool import Row, Spool, Window, resource_of
 
 #: Records of a page: the most that an API gives unless its host set less.
@@ -53,6 +53,8 @@ OVERLAP = 5_000
 _PASSES = 6
 #: Raised by one when what is kept of a record changes: then everything is fetched anew.
 _FORM = 1
+#: After these nothing that came in can be trusted; after others the pages that are in stay.
+_UNPROVEN = frozenset({"totals_differ", "total_missing", "paging_loops", "not_records", "schema_changed"})
 _ID = re.compile(r"[A-Za-z0-9_\-]{1,100}")
 _FORBIDDEN_OR_MISSING = frozenset({403, 404})
 
@@ -163,10 +165,21 @@ class _Night:
             spool.export(stored_path(self.home, mark.file_id) if mark else None, resource, path)
             file_id = self.keep(path)
             path.unlink()
+            if one.incomplete:
+                # Told in quarantine, record by record. Where the fault was the API's, only asking again mends it.
+                self.notes.append(
+                    f"{resource}: {one.incomplete:,} records lack what the standard requires; the next "
+                    "night fetches everything again"
+                )
+                reached = None
             # Only now, when the file is safe: a run killed before finds the spool and asks for nothing again.
             self._write_mark(resource, None if reached is None else _Mark(question, file_id, reached))
             spool.remove()
             return file_id
+        except Unreadable as problem:
+            if problem.reason in _UNPROVEN:
+                spool.remove()
+            raise
         except sqlite3.Error as problem:
             raise _not_kept(type(problem).__name__) from None
         finally:
@@ -251,6 +264,7 @@ class _Resource:
     spool: Spool
     with_deletions: bool
     received: int = 0
+    incomplete: int = 0
 
     def run(self, reached: int | None, newest: int | None, ask_newest: Callable[[], int | None]) -> int | None:
         """Bring the spool up to `newest`: the change version that its state has (None: the API has none).
@@ -321,7 +335,7 @@ class _Resource:
             raise _no_total(self.name)
         if total < len(rows) and not again:
             return self._begin(window, again=True)  # counted a moment later than read
-        if total < len(rows) or (total and not rows):
+        if total < len(rows) or len(rows) > size or (total and not rows):
             raise _totals_differ(self.name)
         if total > len(rows) and first.next_token is None:
             size = len(rows)  # some hosts allow less than is asked, and say nothing
@@ -353,7 +367,8 @@ class _Resource:
                 raise _totals_differ(self.name)
             return True
         self.spool.forget(window)
-        return self._in_reverse(window, after)
+        # From where the last record was first, whatever the API counts now: behind it pages are empty.
+        return self._in_reverse(window, max(total, after))
 
     def _pages(self, window: Window, places: list[int], total: int) -> None:
         """Pages by their offset, some on their way at a time."""
@@ -427,6 +442,7 @@ class _Resource:
         id_ = _id_of(value, self.name)
         try:
             kept = _kept(value, kept_of(self.name), "")
+            self.incomplete += not all(any(_has(kept, path) for path in paths) for paths in required_of(self.name))
             return id_, json.dumps(kept, separators=(",", ":"), allow_nan=False)
         except _OtherType as place:
             raise schema_changed(self.name, f"{place} is of another type than the Ed-Fi standard gives it") from None
@@ -505,6 +521,15 @@ def _kept(value: Any, tree: Kept, path: str) -> Any:
     return {
         name: _kept(value[name], below, f"{path}/{name}") for name, below in tree.items() if value.get(name) is not None
     }
+
+
+def _has(value: Any, path: tuple[str, ...]) -> bool:
+    """Whether a record goes down a path, through arrays that are not empty."""
+    if not path:
+        return value is not None and value != ""
+    if isinstance(value, list):
+        return bool(value) and all(_has(one, path) for one in value)
+    return isinstance(value, dict) and _has(value.get(path[0]), path[1:])
 
 
 def _goes_on(reached: int | None, span: tuple[int, int] | None) -> bool:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from pipelines import contract
+
 
 @dataclass(frozen=True)
 class Take:
@@ -223,6 +225,18 @@ def kept_of(resource: str) -> Kept:
                         above = take.path.split("/")[:-1]
                         _grow(tree, [*above, take.until, "endDate"])
     return tree
+
+
+@cache
+def required_of(resource: str) -> tuple[tuple[tuple[str, ...], ...], ...]:
+    """For each column that the contract requires, the paths of which a record must have one."""
+    return tuple(
+        tuple(tuple(take.path.split("/")) for take in rule.takes(column.name))
+        for rule in RULES
+        if rule.resource == resource
+        for column in contract.ENTITIES[rule.entity].columns
+        if column.required
+    )
 
 
 def _grow(tree: Kept, names: list[str]) -> None:

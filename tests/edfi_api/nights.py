@@ -16,7 +16,7 @@ from pipelines.config import DistrictFile, Settings
 from pipelines.home import Home
 from pipelines.landing import Landing, SourceState, land
 from pipelines.sources import edfi_api_client
-from tests.edfi_api.server import CANARY, KEY, SECRET, Ods, serve
+from tests.edfi_api.server import CANARY, KEY, SECRET, Ods, described, serve
 
 PSEUDONYM_KEY = bytes(range(32))
 MONDAY, TUESDAY, WEDNESDAY = (date(2025, 9, day) for day in (1, 2, 3))
@@ -84,6 +84,7 @@ def running(ods: Ods, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator
     key = folder / "key"
     key.write_text(PSEUDONYM_KEY.hex())
     key.chmod(0o600)
+    described()  # which takes seconds, once
     server = serve(ods)
     monkeypatch.setenv("EQUITY_KEY_FILE", str(key))
     monkeypatch.setenv("EDFI_ODS", ods.url)

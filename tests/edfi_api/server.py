@@ -11,7 +11,6 @@ import gzip
 import json
 import re
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
@@ -347,19 +346,6 @@ def association(number: int, school: int = 255901001, entry: str = "2025-08-18")
         "_etag": CANARY,
         "_lastModifiedDate": "2025-08-18T00:00:00Z",
     }
-
-
-def slow(handler: Any, rows: bytes, pieces: int, wait: float) -> None:
-    """A whole answer in small pieces."""
-    handler.send_response(200)
-    handler.send_header("Content-Type", "application/json")
-    handler.send_header("Content-Length", str(len(rows)))
-    handler.end_headers()
-    step = max(1, len(rows) // pieces)
-    for at in range(0, len(rows), step):
-        handler.wfile.write(rows[at : at + step])
-        handler.wfile.flush()
-        time.sleep(wait)
 
 
 def packed(content: bytes) -> bytes:
