@@ -223,7 +223,7 @@ def _texts(record: dict[str, Any], above: tuple[str, ...], name: str, until: str
         if not found:
             return None
         items = below
-    if not above and name not in record:
+    if items and not any(isinstance(item, dict) and name in item for item in items):
         return None
     return [_text(item.get(name)) for item in items if isinstance(item, dict) and not _is_over(item, until)]
 
