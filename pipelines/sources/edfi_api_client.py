@@ -40,8 +40,8 @@ _EARLY = 30.0
 #: Answers that a later try may better.
 _PASSING = frozenset({408, 425, 500, 502, 503, 504})
 _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]{1,16000}=*")
-#: A renewed token that is refused at once is no matter of time.
-_RENEWALS = 1
+#: Tokens that may end under one request.
+_RENEWALS = 5
 
 
 @dataclass(frozen=True)
@@ -199,6 +199,7 @@ class Client:
         self._threads = 0
         self._oauth: str | None = None
         self._token: str | None = None
+        self._taken: str | None = None
         self._token_ends = 0.0
         self._token_lock = threading.Lock()
         self._not_before = 0.0
@@ -323,8 +324,10 @@ class Client:
                 self._wait(problem, attempt)
                 continue
             if answer.status != 401:
+                self._taken = token or self._taken
                 return answer
-            if token is None or renewals == _RENEWALS:
+            # A token that was taken before has ended; one that never was is no matter of time.
+            if token is None or renewals == _RENEWALS or (renewals and token != self._taken):
                 raise _token_refused(what)
             renewals += 1
             with self._token_lock:

@@ -7,8 +7,8 @@ kept files, as for any other source.
 How completeness is proved. Pages are asked within a span of change versions whose end lies still. Records can only
 leave such a span, by a change or a deletion, and none can enter it. So when the API counts as many records
 afterwards as before, and as many different ones came in, none was skipped. When the count fell, pages may have
-shifted: they are asked again from the last to the first, where a shift can only repeat a record, and what left the
-span is asked for in a span of its own.
+shifted: they are asked again from the last to the first, where a shift can only repeat a record. What left
+the span is asked for in a next one, until all that changed since fits into one answer: that is the state of one moment.
 
 How far a resource has come (`marks.json`) is written when its file is safe in landing, and names that file.
 """
@@ -275,20 +275,25 @@ class _Resource:
         finished = self.spool.finished()
         if finished is not None:
             reached = finished.hi
-        is_whole = finished is not None
+        window = self.spool.unfinished()
+        if window is not None and window.way == "tail":
+            self.spool.forget(window)
+        overlap = OVERLAP
         for _ in range(_PASSES):
             window = self.spool.unfinished()
             if window is None:
-                if is_whole and (reached is None or newest is None or reached >= newest):
-                    return reached
-                lo = None if reached is None else max(reached + 1 - OVERLAP, 0)
+                lo = None if reached is None else max(reached + 1 - overlap, 0)
+                if lo is not None and newest is not None:
+                    found = self._tail(lo, newest)
+                    if found is not False:
+                        return newest if found else _ABSENT
                 window = self.spool.begin(lo, newest)
-            shrank = self._window(window)
-            if shrank is None:
+            if not self._window(window):
                 return _ABSENT
-            reached, is_whole = window.hi, True
-            if shrank:
-                newest = ask_newest()
+            if window.hi is None:
+                return None
+            reached, overlap = window.hi, 0
+            newest = ask_newest()
         raise Unreadable(
             "changes_too_fast",
             f"{self.name}: records change faster than they can be fetched.",
@@ -296,31 +301,55 @@ class _Resource:
             "Run when less is written into the API, best at night. What came in is kept.",
         )
 
-    def _window(self, window: Window) -> bool | None:
-        """Fetch one span whole: whether records left it meanwhile. None where there is no such resource."""
-        shrank = self._rows(window)
-        if shrank is None:
+    def _tail(self, lo: int, newest: int) -> bool | None:
+        """Everything since a change version, if that is one answer: then the state is that of one moment.
+
+        False where it is more, and a span has to be begun; None where there is no such resource.
+        """
+        first = self._first(Window(0, lo, None))
+        if first is None:
             return None
-        if window.lo is not None and self.with_deletions:
-            # Deletions last: what is deleted while records come in is then known to be gone.
-            self._key_changes(window)
-            self._list(window, "deletes", self.spool.add_gone)
-            self._moved_alone(window)
+        answer, size = first
+        rows = self._records(answer)
+        if answer.total != len(rows) or len(rows) >= size:
+            return False
+        window = self.spool.begin(lo, newest)
+        self.spool.describe(window, total=len(rows), size=size, way="tail")
+        self.spool.add_page(window, 0, rows)
+        self._changes(window, Window(window.number, lo, None, size=size))
         self.spool.finish(window)
-        return shrank
+        return True
+
+    def _window(self, window: Window) -> bool:
+        """Fetch one span whole. False where there is no such resource."""
+        if not self._rows(window):
+            return False
+        if window.lo is not None:
+            self._changes(window, window)
+        self.spool.finish(window)
+        return True
+
+    def _changes(self, window: Window, asked: Window) -> None:
+        """What records alone do not tell of a span. asked: the span as the API is asked for it."""
+        if self.with_deletions:
+            self._key_changes(asked)
+            # After the records, so that what is deleted while they come in is known to be gone.
+            self._list(asked, "deletes", self.spool.add_gone)
+            self._moved_alone(window)
 
     # --- records
 
-    def _rows(self, window: Window) -> bool | None:
+    def _rows(self, window: Window) -> bool:
         if window.way is not None:
             if window.way != "reverse" and self._count(window) == window.total:
-                return self._go_on(window)
+                self._go_on(window)
+                return True
             # Of a span that shrank since, pages that are in may overlap others or leave gaps.
             self.spool.forget(window)
         return self._begin(window)
 
-    def _begin(self, window: Window, *, again: bool = False) -> bool | None:
-        """Ask for the first page, which tells how many there are and how to ask for the others."""
+    def _first(self, window: Window) -> tuple[Answer, int] | None:
+        """The first page, and how many records were asked for. None where there is no such resource."""
         absent = frozenset({404}) if is_optional(self.name) else frozenset[int]()
         for size in (PAGE_ROWS, *_SMALLER):
             params = self._params(window, limit=size, totalCount="true")
@@ -330,9 +359,17 @@ class _Resource:
                 return None
             if first.status == 200:
                 break
-        rows, total = self._records(first), first.total
-        if total is None:
+        if first.total is None:
             raise _no_total(self.name)
+        return first, size
+
+    def _begin(self, window: Window, *, again: bool = False) -> bool:
+        """Ask for the first page, which tells how many there are and how to ask for the others, and for them."""
+        found = self._first(window)
+        if found is None:
+            return False
+        first, size = found
+        rows, total = self._records(first), first.total or 0
         if total < len(rows) and not again:
             return self._begin(window, again=True)  # counted a moment later than read
         if total < len(rows) or len(rows) > size or (total and not rows):
@@ -342,12 +379,12 @@ class _Resource:
         way = "cursor" if first.next_token else "offset"
         self.spool.describe(window, total=total, size=size, way=way)
         self.spool.add_page(window, 0, rows, first.next_token)
-        whole = total == len(rows) < size and self.spool.count(window) == total
-        if whole:
-            return False  # all in one answer
-        return self._go_on(Window(window.number, window.lo, window.hi, total, size, first.next_token, way))
+        # Otherwise all came in one answer.
+        if not (total == len(rows) < size and self.spool.count(window) == total):
+            self._go_on(Window(window.number, window.lo, window.hi, total, size, first.next_token, way))
+        return True
 
-    def _go_on(self, window: Window) -> bool:
+    def _go_on(self, window: Window) -> None:
         """Ask for the pages that are not in yet, and prove that none is missing."""
         total = window.total or 0
         if window.way == "cursor":
@@ -360,15 +397,15 @@ class _Resource:
         after = self._count(window)
         found = self.spool.count(window)
         if after == total == found:
-            return False
+            return
         if window.way == "cursor":
             # A cursor goes by the records' own order and never shifts.
             if found < after:
                 raise _totals_differ(self.name)
-            return True
+            return
         self.spool.forget(window)
         # From where the last record was first, whatever the API counts now: behind it pages are empty.
-        return self._in_reverse(window, max(total, after))
+        self._in_reverse(window, max(total, after))
 
     def _pages(self, window: Window, places: list[int], total: int) -> None:
         """Pages by their offset, some on their way at a time."""
@@ -386,7 +423,7 @@ class _Resource:
                 raise _totals_differ(self.name)
             self.spool.add_page(window, place, rows)
 
-    def _in_reverse(self, window: Window, total: int) -> bool:
+    def _in_reverse(self, window: Window, total: int) -> None:
         """All pages from the last to the first, one at a time."""
         size = window.size or PAGE_ROWS
         self.spool.describe(window, total=total, size=size, way="reverse")
@@ -395,7 +432,6 @@ class _Resource:
             self.spool.add_page(window, place, self._records(answer))
         if self.spool.count(window) < self._count(window):
             raise _totals_differ(self.name)
-        return True
 
     def _follow(self, window: Window) -> None:
         """Pages by cursor: each names the next."""

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
-from tests.edfi_api.server import CANARY, Ods, Request, guid, packed, student
+from tests.edfi_api.server import CANARY, Ods, Request, guid, packed, student, within
 
 _CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 _Does = Callable[[Request, Ods], bool]
@@ -65,7 +65,9 @@ def _body(body: object, headers: dict[str, str] | None = None, kind: str = "appl
 def _good(request: Request, ods: Ods) -> tuple[list[dict[str, Any]], int]:
     """What a good answer would hold, and its total."""
     params = request.params
-    known = ods.state(request.resource)
+    with ods.lock:
+        stored = sorted(ods.resources[request.resource].values(), key=lambda one: one.order)
+    known = [one.record for one in stored if within(one.version, params)]
     offset, limit = int(params.get("offset", 0)), int(params.get("limit", params.get("pageSize", 25)))
     return known[offset : offset + limit], len(known)
 

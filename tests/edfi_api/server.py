@@ -275,7 +275,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.problem(404)
         elif kind in ("deletes", "keyChanges"):
             listed = (api.deletes if kind == "deletes" else api.key_changes).get(resource, [])
-            self.page([one for one in listed if _within(one["changeVersion"], params)], params)
+            self.page([one for one in listed if within(one["changeVersion"], params)], params)
         elif kind != "records":
             stored = api.resources[resource].get(kind)
             if stored:
@@ -284,7 +284,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.problem(404)
         else:
             known = sorted(api.resources[resource].values(), key=lambda one: one.order)
-            known = [one for one in known if _within(one.version, params)]
+            known = [one for one in known if within(one.version, params)]
             if api.version >= "7.3" and "offset" not in params:
                 self.cursor(known, params)
             else:
@@ -310,7 +310,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send(200, [one.record for one in rows], {**total, **token})
 
 
-def _within(version: int, params: dict[str, str]) -> bool:
+def within(version: int, params: dict[str, str]) -> bool:
     return int(params.get("minChangeVersion", 0)) <= version <= int(params.get("maxChangeVersion", 1 << 60))
 
 

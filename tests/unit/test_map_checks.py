@@ -238,3 +238,34 @@ def test_sql_stands_alone(tmp_path: Path) -> None:
 def test_a_format_that_knows_its_layout_takes_neither(tmp_path: Path) -> None:
     text = HEAD.replace("delimited", "edfi_xml") + "    entities:\n      student_demographic: {sql: a.sql}\n"
     assert "knows its own layout" in problems(tmp_path, text)["sql"][1]
+
+
+# --- Ed-Fi APIs ------------------------------------------------------------------------------------------------
+
+API = HEAD.replace("delimited", "edfi_api").replace("    files: students.csv\n", "    connection: EDFI_ODS\n")
+
+
+def test_an_api_needs_an_address_and_no_map(tmp_path: Path) -> None:
+    named = API + "    time_limit_seconds: 1800\n    entities: {student: {}, school: {}}\n"
+    assert loaded(tmp_path, named).connection == "EDFI_ODS"
+    assert loaded(tmp_path, API + "    attendance_records: exceptions\n").entities == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (API.replace("    connection: EDFI_ODS\n", ""), "is needed by a source of kind edfi_api"),
+        (API.replace("EDFI_ODS", "'https://key:secret@ods.example.org'"), "connection"),
+        (API + "    files: students.csv\n", "says nothing to a source of kind edfi_api"),
+        (API + "    query: SELECT 1\n", "says nothing to a source of kind edfi_api"),
+        (API.replace("missing_rows: full", "missing_rows: window"), "a record that is gone was deleted"),
+        (API.replace("missing_rows: full", "missing_rows: active_only"), "a record that is gone was deleted"),
+        (API + "    entities: {survey: {}}\n", "an Ed-Fi API does not feed survey"),
+        (API, "a day without a mark could mean two things"),
+    ],
+)
+def test_what_an_api_cannot_be_told(text: str, expected: str, tmp_path: Path) -> None:
+    if "attendance_records" not in text and "entities" not in text and "could mean" not in expected:
+        text += "    entities: {student: {}}\n"
+    found = problems(tmp_path, text)
+    assert any(expected in f"{place} {sentence}" for place, (_, sentence) in found.items()), found
