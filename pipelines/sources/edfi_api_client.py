@@ -327,7 +327,7 @@ class Client:
                 self._taken = token or self._taken
                 return answer
             # A token that was taken before has ended; one that never was is no matter of time.
-            if token is None or renewals == _RENEWALS or (renewals and token != self._taken):
+            if token is None or renewals >= _RENEWALS or (renewals and token != self._taken):
                 raise _token_refused(what)
             renewals += 1
             with self._token_lock:
