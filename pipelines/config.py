@@ -223,16 +223,12 @@ class HighWaterMark(_Strict):
 class Source(_Strict):
     """One extract: where it lies, what it means, and when it is due."""
 
-    kind: Literal["delimited", "fixed_width", "excel", "parquet", "json_lines", "database", "edfi_xml", "oneroster"] = (
-        Field(
-            description="delimited: CSV, TSV and the like. edfi_xml: Ed-Fi interchange files. "
-            "oneroster: the CSV files of a OneRoster set. "
-            "database: one read-only query of a SQL database."
-    kind: Literal["delimited", "fixed_width", "excel", "parquet", "json_lines", "database", "edfi_xml", "edfi_api"] = (
-        Field(
-            description="delimited: CSV, TSV and the like. edfi_xml: Ed-Fi interchange files. "
-            "database: one read-only query of a SQL database. edfi_api: the resources of an Ed-Fi ODS/API."
-        )
+    kind: Literal[
+        "delimited", "fixed_width", "excel", "parquet", "json_lines", "database", "edfi_xml", "edfi_api", "oneroster"
+    ] = Field(
+        description="delimited: CSV, TSV and the like. database: one read-only query of a SQL database. "
+        "edfi_xml: Ed-Fi interchange files. edfi_api: the resources of an Ed-Fi ODS/API. "
+        "oneroster: the CSV files of a OneRoster set."
     )
     files: list[str] = Field(
         default=[],
@@ -313,8 +309,7 @@ class Source(_Strict):
     )
     entities: dict[str, EntityMap] = Field(
         default={},
-        description="What the files feed. Ed-Fi XML and OneRoster know by themselves; names there limit them.",
-        description="What the files feed. Ed-Fi knows by itself; name entities there only to limit them.",
+        description="What the files feed. Ed-Fi and OneRoster know by themselves; names there limit them.",
     )
 
     @model_validator(mode="before")

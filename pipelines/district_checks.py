@@ -20,10 +20,10 @@ from pipelines.mapping import CONSTANT_PATTERNS, FIRST_YEAR, LAST_YEAR
 from pipelines.patterns import has_groups, named_groups
 from pipelines.refused_columns import refused_word
 from pipelines.sandbox import MAXIMUM_BYTES, problem_of, sql_path
-from pipelines.sources import ASKED, KINDS, KNOW_THEIR_LAYOUT
+from pipelines.sources import ASKED, KINDS, KNOW_THEIR_LAYOUT, feeds_unasked
 from pipelines.sources.database_query import fault_of, is_mark, names_a_file
-from pipelines.sources.oneroster_layouts import FEEDS, FEEDS_UNASKED
-from pipelines.sources.edfi_api_rules import ENTITIES as ENTITIES_OF_API
+from pipelines.sources.edfi_api_rules import FEEDS_UNASKED as ENTITIES_OF_API
+from pipelines.sources.oneroster_layouts import FEEDS
 from pipelines.yaml_document import Document, Where, closest, shorten
 
 #: Categories that an intersection may cross; each splits the students into parts that add up to all.
@@ -672,10 +672,7 @@ def _check_what_is_fed(
 
 def _feeds(source: Mapping[str, Any]) -> frozenset[str]:
     """The entities that a source may feed: a format that knows its layout whatever it finds, unless it is limited."""
-    """The entities that a source may feed: Ed-Fi whatever it finds, unless it is limited."""
     entities = _map(source.get("entities"))
     if source.get("kind") in KNOW_THEIR_LAYOUT and not entities:
-        return frozenset(ENTITIES)
-    if source.get("kind") == "oneroster" and not entities:
-        return FEEDS_UNASKED
+        return feeds_unasked(str(source["kind"]))
     return frozenset(entities)

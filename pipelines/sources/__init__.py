@@ -99,15 +99,19 @@ _MODULES = {
 
 
 KINDS = frozenset(_MODULES)
-#: Formats that know the contract's entities by themselves; the others are mapped by the district.
-KNOW_THEIR_LAYOUT = frozenset({"edfi_xml", "oneroster"})
+#: Formats that know the contract's entities by themselves; the others are mapped by the district. Each with the module
+#: whose FEEDS_UNASKED names the entities that a source of it feeds where it names none.
+_LAYOUTS = {
+    "edfi_xml": "pipelines.sources.edfi_rules",
+    "edfi_api": "pipelines.sources.edfi_api_rules",
+    "oneroster": "pipelines.sources.oneroster_layouts",
+}
+KNOW_THEIR_LAYOUT = frozenset(_LAYOUTS)
 #: Formats whose rows name their record and may take it back (`Reading.by_record`): a later row of a record replaces
 #: what an earlier delivery said of it, whatever its key is now.
 NAME_THEIR_RECORDS = frozenset({"oneroster"})
-KNOW_THEIR_LAYOUT = frozenset({"edfi_xml", "edfi_api"})
 #: Kinds that are asked and not found in a folder.
 ASKED = frozenset({"database", "edfi_api"})
-_RULES = {"edfi_xml": "pipelines.sources.edfi_rules", "edfi_api": "pipelines.sources.edfi_api_rules"}
 
 
 def reader_for(kind: str) -> Reader:
@@ -131,10 +135,11 @@ def entities_of(source: Source) -> list[str]:
     """
     if source.entities:
         return [name for name in ENTITIES if name in source.entities]
-    if source.kind == "oneroster":
-        unasked = import_module("pipelines.sources.oneroster_layouts").FEEDS_UNASKED
-        return [name for name in ENTITIES if name in unasked]
-    rules = import_module("pipelines.sources.edfi_rules").RULES
-    rules = import_module(_RULES[source.kind]).RULES
-    fed = {rule.entity for rule in rules}
-    return [name for name in ENTITIES if name in fed]
+    unasked = feeds_unasked(source.kind)
+    return [name for name in ENTITIES if name in unasked]
+
+
+def feeds_unasked(kind: str) -> frozenset[str]:
+    """The entities that a format that knows its own layout feeds where its source names none."""
+    entities: frozenset[str] = import_module(_LAYOUTS[kind]).FEEDS_UNASKED
+    return entities

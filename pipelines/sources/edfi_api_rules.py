@@ -206,7 +206,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 #: What an API can feed.
-ENTITIES = frozenset(rule.entity for rule in RULES)
+FEEDS_UNASKED = frozenset(rule.entity for rule in RULES)
 
 #: A tree of property names: what of a record is kept. A leaf is empty.
 Kept = dict[str, Any]

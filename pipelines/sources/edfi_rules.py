@@ -348,3 +348,6 @@ RULES: tuple[Rule, ...] = (
         },
     ),
 )
+
+#: What a source feeds that names no entities.
+FEEDS_UNASKED = frozenset(rule.entity for rule in RULES)
