@@ -220,6 +220,53 @@ class HighWaterMark(_Strict):
     start: str = Field(description="The mark of the first night, as the database writes it: 2025-07-01.")
 
 
+class SurveyItem(_Strict):
+    """What the questions are about that one name, or one pattern of names, stands for."""
+
+    measures: str = Field(min_length=1, description="The construct, in lower case: belonging.")
+    reverse: bool = Field(default=False, description="Agreement is unfavorable.")
+    choices: list[str] = Field(
+        default=[],
+        description="Several answers in one cell: the choices offered. Each becomes an item; other text is only noted.",
+    )
+
+
+class Survey(_Strict):
+    """A survey tool's export: whose layout it has, and what the export does not say of the survey itself."""
+
+    tool: Literal["google_forms", "survey_monkey", "qualtrics", "panorama", "wide"] = Field(
+        description="Whose layout; panorama and wide: one header, one row a questionnaire, one column an item."
+    )
+    id: str = Field(min_length=1, description="The wave's id, as invitations name it: belonging-2026-fall.")
+    name: str = Field(min_length=1, description="Its title.")
+    universe: Literal["student", "family", "staff"] = Field(description="Who was asked.")
+    opened: Day = Field(description="First day of the window.")
+    closed: Day = Field(description="Last day of the window.")
+    anonymous: bool = Field(description="Whether respondents were promised anonymity: then no student id is carried.")
+    items: dict[str, SurveyItem] = Field(
+        min_length=1,
+        description="Item columns by name, or with * for anything (Q1_*). Other columns are never carried.",
+    )
+    response_id: str | None = Field(default=None, description="Column of the questionnaire's id; default: the tool's.")
+    student_id: str | None = Field(default=None, description="Column of the student's id.")
+    school_id: str | None = Field(default=None, description="Column of the school's id.")
+    started: str | None = Field(default=None, description="Column of the start; default: the tool's.")
+    submitted: str | None = Field(default=None, description="Column of the submission; default: the tool's.")
+    seconds: str | None = Field(default=None, description="Column of the seconds taken; default: the tool's.")
+    language: str | None = Field(default=None, description="Column of the language; default: the tool's.")
+    finished: str | None = Field(
+        default=None, description="Column that says whether it was completed; default: the tool's, else submitted."
+    )
+    finished_values: list[str] = Field(
+        default=["true", "1", "yes", "y", "complete", "completed"],
+        min_length=1,
+        description="What finished holds, in any case, where it was.",
+    )
+    test_accounts: list[str] = Field(
+        default=[], description="Values of student_id that are nobody's: kept, and marked."
+    )
+
+
 class Source(_Strict):
     """One extract: where it lies, what it means, and when it is due."""
 
@@ -229,7 +276,12 @@ class Source(_Strict):
         description="delimited: CSV, TSV and the like. database: one read-only query of a SQL database. "
         "edfi_xml: Ed-Fi interchange files. edfi_api: the resources of an Ed-Fi ODS/API. "
         "oneroster: the CSV files of a OneRoster set."
+        "delimited", "fixed_width", "excel", "parquet", "json_lines", "database", "edfi_xml", "survey_export"
+    ] = Field(
+        description="delimited: CSV, TSV and the like. edfi_xml: Ed-Fi interchange files. "
+        "database: one read-only query of a SQL database. survey_export: a survey tool's export, as text."
     )
+    survey: Survey | None = Field(default=None, description="survey_export: the tool and the survey's facts.")
     files: list[str] = Field(
         default=[],
         description="A path or glob, a folder or a zip, or several of these, relative to district.yaml.",

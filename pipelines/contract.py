@@ -282,6 +282,25 @@ _ALL = (
         key=("survey_id", "student_id"),
     ),
     Entity(
+        "survey_questionnaire",
+        "One questionnaire as the tool holds it: started or completed, a person's or a test's, first or repeated.",
+        (
+            _text("survey_id", "the wave", required=True),
+            _key("response_id", "response", "the questionnaire"),
+            _student(required=False),
+            _school(required=False),
+            _date("started", "day on which it was opened"),
+            _date("submitted", "day on which it was sent in"),
+            Column("submitted_time", "time", "time of day of submission, which orders a day's repeats"),
+            Column("seconds", "integer", "time taken, as the tool measured it"),
+            _text("language", "language in which it was shown"),
+            Column("is_complete", "boolean", "false for one that was started and not finished"),
+            Column("is_test", "boolean", "true for a test account or a preview"),
+        ),
+        key=("survey_id", "response_id"),
+        date_column="submitted",
+    ),
+    Entity(
         "survey_response",
         "One answer to one item.",
         (
@@ -293,6 +312,7 @@ _ALL = (
             _text("item_id", "the question", required=True),
             _text("construct", "what the question measures, in lower case: belonging", required=True),
             _code("answer", "survey_answer", "the answer, as the tool codes it"),
+            Column("is_reversed", "boolean", "true for an item to which agreement is unfavorable"),
         ),
         key=("survey_id", "response_id", "item_id"),
         date_column="submitted",

@@ -24,6 +24,9 @@ from pipelines.sources import ASKED, KINDS, KNOW_THEIR_LAYOUT, feeds_unasked
 from pipelines.sources.database_query import fault_of, is_mark, names_a_file
 from pipelines.sources.edfi_api_rules import FEEDS_UNASKED as ENTITIES_OF_API
 from pipelines.sources.oneroster_layouts import FEEDS
+from pipelines.sources import KINDS, KNOW_THEIR_LAYOUT, SURVEY_ENTITIES
+from pipelines.sources.database_query import fault_of, is_mark, names_a_file
+from pipelines.survey_checks import check_survey
 from pipelines.yaml_document import Document, Where, closest, shorten
 
 #: Categories that an intersection may cross; each splits the students into parts that add up to all.
@@ -259,6 +262,7 @@ def _check_source(document: Document, where: Where, name: str, source: Mapping[s
                 "copy the 12 characters that the held delivery was reported with",
             )
     _check_masks(document, where, source)
+    check_survey(document, (*where, "survey"), _map(source.get("survey")))
     mark = _map(source.get("high_water_mark")).get("column")
     if isinstance(mark, str):
         _check_named(document, (*where, "high_water_mark", "column"), mark)
@@ -303,6 +307,9 @@ def _check_masks(document: Document, where: Where, source: Mapping[str, Any]) ->
 _SETTINGS_OF_KINDS = {
     "delimiter": {"delimited"},
     "encoding": {"delimited", "fixed_width", "json_lines", "oneroster"},
+    "delimiter": {"delimited", "survey_export"},
+    "encoding": {"delimited", "fixed_width", "json_lines", "survey_export"},
+    "survey": {"survey_export"},
     "header": {"delimited", "excel"},
     "column_names": {"delimited", "excel"},
     "footer_lines": {"delimited", "excel", "fixed_width"},
@@ -312,6 +319,12 @@ _SETTINGS_OF_KINDS = {
     **{key: set(ASKED) for key in ("connection", "time_limit_seconds")},
 }
 _NEEDED_BY_KINDS = {"fields": {"fixed_width"}, "connection": set(ASKED), "query": {"database"}}
+_NEEDED_BY_KINDS = {
+    "fields": {"fixed_width"},
+    "connection": {"database"},
+    "query": {"database"},
+    "survey": {"survey_export"},
+}
 
 
 def _check_what_kind_needs(document: Document, where: Where, source: Mapping[str, Any]) -> None:
@@ -675,4 +688,8 @@ def _feeds(source: Mapping[str, Any]) -> frozenset[str]:
     entities = _map(source.get("entities"))
     if source.get("kind") in KNOW_THEIR_LAYOUT and not entities:
         return feeds_unasked(str(source["kind"]))
+    if source.get("kind") == "edfi_xml" and not entities:
+        return frozenset(ENTITIES)
+    if source.get("kind") == "survey_export":
+        return frozenset(entities) or frozenset(SURVEY_ENTITIES)
     return frozenset(entities)

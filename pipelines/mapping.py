@@ -27,6 +27,7 @@ ISO_DATE = "%Y-%m-%d"
 _TYPED = frozenset({"excel", "parquet", "json_lines", "database"})
 #: OneRoster asks for ISO dates; who writes others may say so.
 _TEXT_DATES = frozenset({"oneroster"})
+_TYPED = frozenset({"excel", "parquet", "json_lines", "database", "survey_export"})
 _TYPED_DATES = (ISO_DATE, "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S")
 #: Pairs of dates in one row of which the second may not lie before the first.
 _SPANS = (("entry_date", "exit_date"), ("start_date", "end_date"), ("opened", "closed"))
@@ -391,6 +392,9 @@ def _time_of_day(text: str) -> str:
 
 def _formats(column: Column, entity_map: EntityMap, source: Source) -> list[str]:
     if column.name in entity_map.constants or source.kind in KNOW_THEIR_LAYOUT - _TEXT_DATES:
+    # A survey's own days are settings; those of its questionnaires stand as the tool wrote them.
+    as_sent = source.kind == "survey_export" and column.name in ("started", "submitted")
+    if column.name in entity_map.constants or (source.kind in KNOW_THEIR_LAYOUT and not as_sent):
         return [ISO_DATE]
     target = entity_map.columns.get(column.name)
     own = target.date_formats if isinstance(target, ColumnMap) else None
@@ -447,7 +451,7 @@ def _conditions(
         if first in number and last in number:
             ends_early = f"day_{number[last]}::DATE < day_{number[first]}::DATE"
             refuse(ends_early, last, "end_before_start", f"Correct {first} or {last}: the span ends before it starts.")
-    if entity.name == "survey_response" and anonymous_surveys:
+    if entity.name in ("survey_questionnaire", "survey_response") and anonymous_surveys:
         surveys = ", ".join(_literal(survey) for survey in sorted(anonymous_surveys))
         refuse(
             f"text_{number['survey_id']} IN ({surveys}) AND key_{number['student_id']} IS NOT NULL",

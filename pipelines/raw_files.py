@@ -48,6 +48,8 @@ _NOT_ABOUT_ROWS: dict[str, Any] = {
     **dict.fromkeys(("high_water_mark", "time_limit_seconds"), True),
     "whole": {"stable_seconds", "marker"},
 }
+#: Entities whose rows may carry no student id where respondents were promised anonymity.
+_PERSONAL = frozenset({"survey_questionnaire", "survey_response"})
 #: What is noted beside a raw file: its account (None: nothing of this entity), or why the file is unreadable.
 _Note = dict[str, Any]
 _Notes = dict[str, _Note | None]
@@ -148,7 +150,7 @@ class RawFiles:
             "contract": asdict(ENTITIES[entity]),
             "key": self.key.fingerprint,
             "program": _program_hash(source.kind),
-            "anonymous_surveys": sorted(file.anonymous_surveys) if entity == "survey_response" else [],
+            "anonymous_surveys": sorted(file.anonymous_surveys) if entity in _PERSONAL else [],
         }
         text = json.dumps(settings, sort_keys=True)
         return f"{file.file_id[:16]}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

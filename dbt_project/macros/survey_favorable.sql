@@ -1,7 +1,7 @@
 {#
   Favorable answers over answers given to the items of one construct, in student surveys. Blank and not
   applicable are not answers; an answer in a code that is not mapped is neither favorable nor counted,
-  and fails the code check. Status is that of the day of submission.
+  and fails the code check. Questionnaires that do not count (tests, unfinished ones, earlier repeats) are left out. Status is that of the day of submission.
 #}
 {% macro survey_favorable(construct) %}
     select
@@ -24,6 +24,7 @@
     where
         answer.construct = '{{ construct }}'
         and answer.universe = 'student'
+        and answer.is_counted
         and answer.answer in ('favorable', 'neutral', 'unfavorable')
     group by
         coalesce(answer.student_key, answer.response_key),

@@ -85,6 +85,13 @@ _MODULES = {
         "pipelines.sources.parquet",
         _ROWS,
     ),  # what a query gave is kept as Parquet (pipelines.sources.database)
+    "survey_export": (
+        "pipelines.sources.survey_export",
+        "pipelines.sources.survey_layouts",
+        "pipelines.sources.delimited",
+        _TEXT,
+        _ROWS,
+    ),
     "edfi_xml": ("pipelines.sources.edfi_xml", "pipelines.sources.edfi_rules"),
     "oneroster": (
         "pipelines.sources.oneroster",
@@ -112,6 +119,10 @@ KNOW_THEIR_LAYOUT = frozenset(_LAYOUTS)
 NAME_THEIR_RECORDS = frozenset({"oneroster"})
 #: Kinds that are asked and not found in a folder.
 ASKED = frozenset({"database", "edfi_api"})
+#: Formats that know the contract's entities by themselves; the others are mapped by the district.
+KNOW_THEIR_LAYOUT = frozenset({"edfi_xml", "survey_export"})
+#: What a survey tool's export holds.
+SURVEY_ENTITIES = ("survey", "survey_questionnaire", "survey_response")
 
 
 def reader_for(kind: str) -> Reader:
@@ -143,3 +154,8 @@ def feeds_unasked(kind: str) -> frozenset[str]:
     """The entities that a format that knows its own layout feeds where its source names none."""
     entities: frozenset[str] = import_module(_LAYOUTS[kind]).FEEDS_UNASKED
     return entities
+    if source.kind == "survey_export":
+        return list(SURVEY_ENTITIES)
+    rules = import_module("pipelines.sources.edfi_rules").RULES
+    fed = {rule.entity for rule in rules}
+    return [name for name in ENTITIES if name in fed]

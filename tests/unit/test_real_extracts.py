@@ -227,6 +227,17 @@ def test_the_survey_keeps_started_completed_people_and_the_test_account(tmp_path
     key = KeyFile.load_or_create(Home.open(tmp_path / "home")).key
     answers = rows(landing, "survey_response", "response_key, submitted, student_key, item_id, answer")
     assert len(answers) == 1102 * 10
+    assert {row[3] for row in answers} == {f"Q1MaincellgroupRow{number}" for number in range(1, 11)}
+    asked = rows(landing, "survey_questionnaire", "response_key, student_key, is_complete, is_test, language, started")
+    assert len(asked) == 1102
+    assert Counter(row[2] for row in asked) == {"true": 943, "false": 1102 - 943}
+    assert Counter(row[3] for row in asked) == {"true": 147, "false": 1102 - 147}
+    assert {row[1] for row in asked if row[3] == "true"} == {pseudonym(key, "student", "_49147_1")}
+    assert {row[4] for row in asked} == {"en"}
+    assert min(str(row[5]) for row in asked) == "2015-08-24"
+    times = rows(landing, "survey_questionnaire", "submitted, submitted_time")
+    assert all(bool(day) == bool(time) for day, time in times)
+    assert rows(landing, "survey", "survey_id, universe, is_anonymous") == [("motivation-2015", "student", "false")]
     started = {row[0]: (row[1], row[2]) for row in answers}
     assert len(started) == 1102
     assert sum(submitted != "" for submitted, _ in started.values()) == 943
@@ -234,4 +245,17 @@ def test_the_survey_keeps_started_completed_people_and_the_test_account(tmp_path
     assert people[pseudonym(key, "student", "_49147_1")] == 147
     # 589 different ids stand in the file; two of them are merge fields that the tool did not fill: nobody.
     assert len(people.keys() - {None}) == 589 - 2
+    # 1,100 questionnaires carry an id; 20 of them a merge field. What is left repeats a person 493 times.
+    named = Counter(row[1] for row in asked if row[1] is not None)
+    assert (len(named), named.total(), named.total() - len(named)) == (587, 1080, 493)
     assert Counter(row[4] for row in answers) == {"4": 3142, "5": 2252, "": 1881, "3": 1811, "2": 1172, "1": 762}
+
+
+def test_the_surveys_repeats_are_of_a_person_in_a_course(tmp_path: Path) -> None:
+    """486 as the data's own account counts them: there, blank and merge fields are a person too."""
+    file = settled("survey_dataedu", "survey_dataedu", tmp_path / "extracts")
+    file.write_text("".join(line for line in file.open(encoding="utf-8") if "empty_values" not in line))
+    landing = landed(file, tmp_path / "home", date(2016, 6, 1))
+    asked = rows(landing, "survey_questionnaire", "student_key, school_id")
+    assert (len({row[0] for row in asked} - {None}), len({row[0] for row in asked})) == (589, 590)
+    assert len(asked) - len(set(asked)) == 486

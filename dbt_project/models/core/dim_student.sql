@@ -22,3 +22,7 @@ union
 select student_key
 from {{ ref("stg_survey_response") }}
 where student_key is not null
+union
+select student_key
+from {{ ref("stg_survey_questionnaire") }}
+where student_key is not null

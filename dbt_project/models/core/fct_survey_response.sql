@@ -10,9 +10,14 @@ select
     coalesce(answer.submitted, survey.closed) as submitted,
     answer.item_id,
     answer.construct,
-    answer.answer
+    answer.answer,
+    coalesce(questionnaire.is_counted, true) as is_counted
 from {{ ref("stg_survey_response") }} as answer
 inner join {{ ref("stg_survey") }} as survey on answer.survey_id = survey.survey_id
 left join home on answer.survey_id = home.survey_id and answer.student_key = home.student_key
+left join
+    {{ ref("stg_survey_questionnaire") }} as questionnaire
+    on answer.survey_id = questionnaire.survey_id
+    and answer.response_key = questionnaire.response_key
 cross join {{ source("control", "run_context") }} as context
 where survey.opened <= context.as_of

@@ -7,7 +7,13 @@ select
     try_cast(nullif(submitted, '') as date) as submitted,
     item_id,
     lower(trim(construct)) as construct,
-    answer_meaning.meaning as answer
+    case
+        when {{ read_boolean("response.is_reversed") }} and answer_meaning.meaning = 'favorable'
+        then 'unfavorable'
+        when {{ read_boolean("response.is_reversed") }} and answer_meaning.meaning = 'unfavorable'
+        then 'favorable'
+        else answer_meaning.meaning
+    end as answer
 from response
 left join
     {{ meanings("response", "answer", "survey_answer", school="school_id", school_year=coded_year("coded_on")) }}
