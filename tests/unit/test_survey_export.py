@@ -88,40 +88,14 @@ def key_of(folder: Path, domain: str, value: str) -> int:
 
 QUALTRICS = [
     [
-        "StartDate",
-        "EndDate",
-        "Status",
-        "IPAddress",
-        "Progress",
-        "Duration (in seconds)",
-        "Finished",
-        "RecordedDate",
-        "ResponseId",
-        "RecipientLastName",
-        "RecipientEmail",
-        "UserLanguage",
-        "sid",
-        "Q1_1",
-        "Q1_2",
-        "Q2",
+        *("StartDate", "EndDate", "Status", "IPAddress", "Progress", "Duration (in seconds)", "Finished"),
+        *("RecordedDate", "ResponseId", "RecipientLastName", "RecipientEmail", "UserLanguage", "sid"),
+        *("Q1_1", "Q1_2", "Q2"),
     ],
     [
-        "Start Date",
-        "End Date",
-        "Response Type",
-        "IP Address",
-        "Progress",
-        "Duration (in seconds)",
-        "Finished",
-        "Recorded Date",
-        "Response ID",
-        "Last Name",
-        "Email",
-        "User Language",
-        "sid",
-        'How much do you agree?\n- I belong,\n"really"',
-        "I am\nalone",
-        "Anything else?",
+        *("Start Date", "End Date", "Response Type", "IP Address", "Progress", "Duration (in seconds)", "Finished"),
+        *("Recorded Date", "Response ID", "Last Name", "Email", "User Language", "sid"),
+        *('How much do you agree?\n- I belong,\n"really"', "I am\nalone", "Anything else?"),
     ],
     [f'{{"ImportId":"{name}"}}' for name in "abcdefghijklmnop"],
 ]
@@ -222,24 +196,14 @@ def test_a_row_that_cannot_be_read_is_refused_with_its_line_to_both_entities(tmp
 def test_survey_monkey_two_header_rows_with_matrix_and_choices(tmp_path: Path) -> None:
     header = [
         [
-            "Respondent ID",
-            "Collector ID",
-            "Start Date",
-            "End Date",
-            "IP Address",
-            "Email Address",
-            "First Name",
-            "How much do you agree?",
-            "",
-            "Which languages\ndo you speak?",
-            "",
-            "",
-            "Your school",
-            "Comments",
+            *("Respondent ID", "Collector ID", "Start Date", "End Date", "IP Address", "Email Address", "First Name"),
+            *("How much do you agree?", "", "Which languages\ndo you speak?", "", "", "Your school", "Comments"),
         ],
-        [""] * 7
-        + ["I belong", "I am alone", "English", "Spanish", "Other (please specify)", "Response"]
-        + ["Open-Ended Response"],
+        [
+            *[""] * 7,
+            *("I belong", "I am alone", "English", "Spanish", "Other (please specify)"),
+            *("Response", "Open-Ended Response"),
+        ],
     ]
     who = ["77", "02/03/2026 09:00:00 AM", "02/03/2026 01:05:00 PM", "10.0.0.1", f"{CANARY}@example.org", CANARY]
     export = as_csv(
