@@ -42,7 +42,11 @@ def read(con: duckdb.DuckDBPyConnection, file: Path, source: Source, scratch: Pa
         f"CREATE TEMP TABLE {name} AS {_questionnaires(survey, layout, source, header, columns, items, below, line)}"
     )
     con.execute(f"CREATE TEMP VIEW {name}_questionnaire AS SELECT * EXCLUDE (finished, answers) FROM {name}")
-    con.execute(f"CREATE TEMP VIEW {name}_response AS {_answers(name)}")
+    # The answers are read several times: unfolded once, they wait in Parquet, where repeated values are judged once.
+    answers = scratch / f"{name}_response.parquet"
+    con.execute(f"COPY ({_answers(name)}) TO {_literal(str(answers))} (FORMAT parquet, COMPRESSION lz4)")
+    answers.chmod(0o600)
+    con.execute(f"CREATE TEMP VIEW {name}_response AS SELECT * FROM read_parquet({_literal(str(answers))})")
     con.execute(f"CREATE TEMP VIEW {name}_wave AS {_wave(survey)}")
     # A row that cannot be read is one questionnaire lost, and its answers with it; a header record is no row.
     con.execute(
