@@ -296,7 +296,7 @@ def test_google_forms_an_added_row_keeps_the_ids_of_those_before(tmp_path: Path)
 
 
 def test_a_pattern_that_catches_a_person_carries_none(tmp_path: Path) -> None:
-    items = {"Q1_*": {"measures": "belonging"}, "Recipient*": {"measures": "who"}, "IP*": {"measures": "where"}}
+    items = {"Q1_*": {"measures": "belonging"}, "Recipient*": {"measures": "who"}, "IPA*": {"measures": "where"}}
     landing = landed(tmp_path, {"tool": "qualtrics", "items": items}, as_csv([*QUALTRICS, qualtrics_row(1)]))
     assert rows(landing, "survey_response", "item_id") == [("Q1_1",), ("Q1_2",)]
     assert no_canary(tmp_path)
