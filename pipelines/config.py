@@ -271,15 +271,20 @@ class Source(_Strict):
     """One extract: where it lies, what it means, and when it is due."""
 
     kind: Literal[
-        "delimited", "fixed_width", "excel", "parquet", "json_lines", "database", "edfi_xml", "edfi_api", "oneroster"
+        "delimited",
+        "fixed_width",
+        "excel",
+        "parquet",
+        "json_lines",
+        "database",
+        "edfi_xml",
+        "edfi_api",
+        "oneroster",
+        "survey_export",
     ] = Field(
         description="delimited: CSV, TSV and the like. database: one read-only query of a SQL database. "
         "edfi_xml: Ed-Fi interchange files. edfi_api: the resources of an Ed-Fi ODS/API. "
-        "oneroster: the CSV files of a OneRoster set."
-        "delimited", "fixed_width", "excel", "parquet", "json_lines", "database", "edfi_xml", "survey_export"
-    ] = Field(
-        description="delimited: CSV, TSV and the like. edfi_xml: Ed-Fi interchange files. "
-        "database: one read-only query of a SQL database. survey_export: a survey tool's export, as text."
+        "oneroster: the CSV files of a OneRoster set. survey_export: a survey tool's export, as text."
     )
     survey: Survey | None = Field(default=None, description="survey_export: the tool and the survey's facts.")
     files: list[str] = Field(

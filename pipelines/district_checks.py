@@ -24,8 +24,6 @@ from pipelines.sources import ASKED, KINDS, KNOW_THEIR_LAYOUT, feeds_unasked
 from pipelines.sources.database_query import fault_of, is_mark, names_a_file
 from pipelines.sources.edfi_api_rules import FEEDS_UNASKED as ENTITIES_OF_API
 from pipelines.sources.oneroster_layouts import FEEDS
-from pipelines.sources import KINDS, KNOW_THEIR_LAYOUT, SURVEY_ENTITIES
-from pipelines.sources.database_query import fault_of, is_mark, names_a_file
 from pipelines.survey_checks import check_survey
 from pipelines.yaml_document import Document, Where, closest, shorten
 
@@ -305,10 +303,8 @@ def _check_masks(document: Document, where: Where, source: Mapping[str, Any]) ->
 
 #: Settings that say something about some kinds of source only.
 _SETTINGS_OF_KINDS = {
-    "delimiter": {"delimited"},
-    "encoding": {"delimited", "fixed_width", "json_lines", "oneroster"},
     "delimiter": {"delimited", "survey_export"},
-    "encoding": {"delimited", "fixed_width", "json_lines", "survey_export"},
+    "encoding": {"delimited", "fixed_width", "json_lines", "oneroster", "survey_export"},
     "survey": {"survey_export"},
     "header": {"delimited", "excel"},
     "column_names": {"delimited", "excel"},
@@ -318,10 +314,9 @@ _SETTINGS_OF_KINDS = {
     **{key: {"database"} for key in ("query", "high_water_mark")},
     **{key: set(ASKED) for key in ("connection", "time_limit_seconds")},
 }
-_NEEDED_BY_KINDS = {"fields": {"fixed_width"}, "connection": set(ASKED), "query": {"database"}}
 _NEEDED_BY_KINDS = {
     "fields": {"fixed_width"},
-    "connection": {"database"},
+    "connection": set(ASKED),
     "query": {"database"},
     "survey": {"survey_export"},
 }
@@ -688,8 +683,4 @@ def _feeds(source: Mapping[str, Any]) -> frozenset[str]:
     entities = _map(source.get("entities"))
     if source.get("kind") in KNOW_THEIR_LAYOUT and not entities:
         return feeds_unasked(str(source["kind"]))
-    if source.get("kind") == "edfi_xml" and not entities:
-        return frozenset(ENTITIES)
-    if source.get("kind") == "survey_export":
-        return frozenset(entities) or frozenset(SURVEY_ENTITIES)
     return frozenset(entities)

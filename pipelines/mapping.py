@@ -24,10 +24,9 @@ from pipelines.sources import KNOW_THEIR_LAYOUT, MAPPED_BY_DISTRICT, Reading, Un
 FIRST_YEAR, LAST_YEAR = 1901, 2100
 ISO_DATE = "%Y-%m-%d"
 #: Kinds of source that may hold dates as such, and how their readers write those, whatever texts look like beside them.
-_TYPED = frozenset({"excel", "parquet", "json_lines", "database"})
+_TYPED = frozenset({"excel", "parquet", "json_lines", "database", "survey_export"})
 #: OneRoster asks for ISO dates; who writes others may say so.
 _TEXT_DATES = frozenset({"oneroster"})
-_TYPED = frozenset({"excel", "parquet", "json_lines", "database", "survey_export"})
 _TYPED_DATES = (ISO_DATE, "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S")
 #: Pairs of dates in one row of which the second may not lie before the first.
 _SPANS = (("entry_date", "exit_date"), ("start_date", "end_date"), ("opened", "closed"))
@@ -391,10 +390,9 @@ def _time_of_day(text: str) -> str:
 
 
 def _formats(column: Column, entity_map: EntityMap, source: Source) -> list[str]:
-    if column.name in entity_map.constants or source.kind in KNOW_THEIR_LAYOUT - _TEXT_DATES:
     # A survey's own days are settings; those of its questionnaires stand as the tool wrote them.
     as_sent = source.kind == "survey_export" and column.name in ("started", "submitted")
-    if column.name in entity_map.constants or (source.kind in KNOW_THEIR_LAYOUT and not as_sent):
+    if column.name in entity_map.constants or (source.kind in KNOW_THEIR_LAYOUT - _TEXT_DATES and not as_sent):
         return [ISO_DATE]
     target = entity_map.columns.get(column.name)
     own = target.date_formats if isinstance(target, ColumnMap) else None

@@ -18,6 +18,7 @@
                 "discipline_action",
                 "survey",
                 "survey_invitation",
+                "survey_questionnaire",
                 "survey_response",
                 "program_participation",
                 "intervention",

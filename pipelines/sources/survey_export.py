@@ -16,8 +16,8 @@ import duckdb
 
 from pipelines.config import Source, Survey, SurveyItem
 from pipelines.mapping import require_columns, trimmed
-from pipelines.sources import MAPPED_BY_DISTRICT, SURVEY_ENTITIES, Reading, Unreadable, delimited
-from pipelines.sources.survey_layouts import LAYOUTS, Header, Layout, header_of, names_a_person
+from pipelines.sources import MAPPED_BY_DISTRICT, Reading, Unreadable, delimited
+from pipelines.sources.survey_layouts import FED, LAYOUTS, Header, Layout, header_of, names_a_person
 
 _SETTINGS = ("response_id", "student_id", "school_id", "started", "submitted", "seconds", "language", "finished")
 _TIME = r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?([.][0-9]+)?( ?[AaPp][.]?[Mm][.]?)?"
@@ -53,7 +53,7 @@ def read(con: duckdb.DuckDBPyConnection, file: Path, source: Source, scratch: Pa
         f"CREATE TEMP TABLE {name}_refused AS SELECT *, unnest(['survey_questionnaire', 'survey_response']) AS entity "
         f"FROM {rows.refused} WHERE line > {header.last_line}"
     )
-    tables = dict(zip(SURVEY_ENTITIES, (f"{name}_wave", f"{name}_questionnaire", f"{name}_response"), strict=True))
+    tables = dict(zip(FED, (f"{name}_wave", f"{name}_questionnaire", f"{name}_response"), strict=True))
     counted = [*tables.values(), f"{name}_refused"]
     return Reading(tables, f"{name}_refused", sum(_count(con, table) for table in counted))
 

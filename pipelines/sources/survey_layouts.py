@@ -14,6 +14,9 @@ from pathlib import Path
 from pipelines.config import Source
 from pipelines.sources import Unreadable, text
 
+#: What an export holds.
+FED = ("survey", "survey_questionnaire", "survey_response")
+FEEDS_UNASKED = frozenset(FED)
 _DELIMITERS = (",", "\t", ";", "|")
 #: Lines within which all header records stand: a question's text is shorter.
 _HEADER_LINES = 1000
