@@ -342,6 +342,23 @@ _ALL = (
             _text("delivery", "how it reaches students: one to one, small group, whole class"),
         ),
         key=("organization_id", "intervention_id"),
+        "state_report",
+        "A figure that the state published of a school, the district, a region or the state: no student's data.",
+        (
+            _text(
+                "state_organization_id", "the state's own id, with its zeros; state for the whole state", required=True
+            ),
+            _text("organization_level", "state, region, district or school", required=True),
+            Column("school_year", "integer", "the year in which the school year ends: 2026 for 2025-26", required=True),
+            _code("indicator", "state_indicator", "what is measured, as the state codes it", required=True),
+            _code("student_group", "state_student_group", "the group, as the state codes it", required=True),
+            Column("numerator", "decimal", "the numerator as published; empty where hidden or not published"),
+            Column("denominator", "decimal", "the state's denominator; empty where hidden or not published"),
+            Column("rate", "decimal", "the rate as published, in rate_unit; empty where hidden"),
+            _text("rate_unit", "percent, proportion or per_100"),
+            _text("mask", "the mark that the state wrote in place of a number; empty where nothing is hidden"),
+        ),
+        key=("state_organization_id", "organization_level", "school_year", "indicator", "student_group"),
     ),
 )
 
@@ -397,6 +414,23 @@ CROSSWALK_VALUES: dict[str, tuple[str, ...]] = {
     ),
     "survey_universe": ("student", "family", "staff"),
     "survey_answer": ("favorable", "neutral", "unfavorable", "not_applicable"),
+    # `none`: a figure, or a group, that this project does not have. It is known, and therefore not `unmapped`.
+    "state_indicator": (
+        *("attendance_rate", "chronic_absence", "chronic_absence_local", "out_of_school_suspension", "enrollment"),
+        "none",
+    ),
+    "state_student_group": (
+        "all",
+        "race_ethnicity:american_indian_or_alaska_native",
+        *("race_ethnicity:asian", "race_ethnicity:black", "race_ethnicity:hispanic"),
+        "race_ethnicity:native_hawaiian_or_pacific_islander",
+        *("race_ethnicity:two_or_more", "race_ethnicity:white", "race_ethnicity:unknown"),
+        *("sex:female", "sex:male", "sex:nonbinary", "sex:unknown"),
+        *("economic:disadvantaged", "economic:not_disadvantaged", "economic:unknown"),
+        *("language:english_learner", "language:not_english_learner", "language:unknown"),
+        *("disability:idea", "disability:section_504", "disability:none", "disability:unknown"),
+        "none",
+    ),
 }
 
 

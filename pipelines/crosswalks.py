@@ -51,6 +51,8 @@ SCOPES: dict[str, tuple[Scope, ...]] = {
     **dict.fromkeys(("behavior", "participation", "discipline_action"), ("school_id", "school_year")),
     "survey_universe": ("school_year",),
     "survey_answer": ("school_id", "school_year"),
+    # A state's codes are the same for all its schools. Its reports have no school of ours and no date.
+    **dict.fromkeys(("state_indicator", "state_student_group"), ()),
 }
 
 _ALL = "all"

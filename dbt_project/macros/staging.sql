@@ -315,13 +315,14 @@
     {% else %}
         {% set day = {
             "school": "null",
+            "state_report": "null",
             "student_demographic": "coalesce(try_cast(nullif(start_date, '') as date), delivered_on)",
             "student_school_enrollment": "entry_date",
             "survey": "opened",
         }.get(entity, "date") %}
         select
             *,
-            {{ "''" if entity in ("student_demographic", "survey") else "school_id" }} as coded_at,
+            {{ "''" if entity in ("student_demographic", "survey", "state_report") else "school_id" }} as coded_at,
             {{
                 (
                     "calendar_id"

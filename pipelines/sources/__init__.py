@@ -102,6 +102,7 @@ _MODULES = {
     ),
     # What an API gave is kept as Parquet, too (pipelines.sources.edfi_api_fetch).
     "edfi_api": ("pipelines.sources.edfi_api", "pipelines.sources.edfi_api_rules", _ROWS),
+    "tx_tapr": ("pipelines.sources.tx_tapr", "pipelines.sources.delimited", _TEXT, _ROWS),
 }
 
 
@@ -120,6 +121,8 @@ KNOW_THEIR_LAYOUT = frozenset(_LAYOUTS)
 NAME_THEIR_RECORDS = frozenset({"oneroster"})
 #: Kinds that are asked and not found in a folder.
 ASKED = frozenset({"database", "edfi_api"})
+#: Formats that know the contract's entities by themselves; the others are mapped by the district.
+KNOW_THEIR_LAYOUT = frozenset({"edfi_xml", "tx_tapr"})
 
 
 def reader_for(kind: str) -> Reader:
@@ -151,3 +154,8 @@ def feeds_unasked(kind: str) -> frozenset[str]:
     """The entities that a format that knows its own layout feeds where its source names none."""
     entities: frozenset[str] = import_module(_LAYOUTS[kind]).FEEDS_UNASKED
     return entities
+    if source.kind == "tx_tapr":
+        return ["state_report"]
+    rules = import_module("pipelines.sources.edfi_rules").RULES
+    fed = {rule.entity for rule in rules}
+    return [name for name in ENTITIES if name in fed]

@@ -58,8 +58,8 @@ DESCRIPTORS_OF = {
 }
 CASES = [(crosswalk, name, left) for crosswalk, named in DESCRIPTORS_OF.items() for name, left in named.items()]
 
-#: Crosswalks that no Ed-Fi descriptor feeds: a boolean there, and the scales of survey tools.
-NO_DESCRIPTOR = {"yes_no", "survey_answer"}
+#: Crosswalks that no Ed-Fi descriptor feeds: a boolean there, the scales of survey tools, and a state's own codes.
+NO_DESCRIPTOR = {"yes_no", "survey_answer", "state_indicator", "state_student_group"}
 
 #: Where an interchange holds a descriptor: element, the rest of it, entity and column.
 _IDS = "<StudentReference><StudentIdentity><StudentUniqueId>1</StudentUniqueId></StudentIdentity></StudentReference>"

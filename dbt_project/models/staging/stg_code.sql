@@ -10,6 +10,8 @@
     ("discipline_incident_student", "behavior", "behavior", none),
     ("discipline_incident_student", "participation", "participation", none),
     ("school", "level", "school_level", none),
+    ("state_report", "indicator", "state_indicator", none),
+    ("state_report", "student_group", "state_student_group", none),
     ("student_demographic", "disability", "disability", "start_date"),
     ("student_demographic", "economic", "economic", "start_date"),
     ("student_demographic", "hispanic_latino", "yes_no", "start_date"),

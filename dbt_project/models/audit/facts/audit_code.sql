@@ -9,6 +9,8 @@
     ("discipline_incident_student", "behavior"),
     ("discipline_incident_student", "participation"),
     ("school", "level"),
+    ("state_report", "indicator"),
+    ("state_report", "student_group"),
     ("student_demographic", "disability"),
     ("student_demographic", "economic"),
     ("student_demographic", "hispanic_latino"),

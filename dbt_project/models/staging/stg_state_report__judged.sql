@@ -1,0 +1,7 @@
+{{ config(materialized="table") }}
+{{
+    judged_rows(
+        "state_report",
+        ["state_organization_id", "organization_level", "school_year", "indicator", "student_group"],
+    )
+}}
