@@ -281,16 +281,12 @@ class Source(_Strict):
         "edfi_api",
         "oneroster",
         "survey_export",
+        "tx_tapr",
     ] = Field(
         description="delimited: CSV, TSV and the like. database: one read-only query of a SQL database. "
         "edfi_xml: Ed-Fi interchange files. edfi_api: the resources of an Ed-Fi ODS/API. "
-        "oneroster: the CSV files of a OneRoster set. survey_export: a survey tool's export, as text."
-    kind: Literal["delimited", "fixed_width", "excel", "parquet", "json_lines", "database", "edfi_xml", "tx_tapr"] = (
-        Field(
-            description="delimited: CSV, TSV and the like. edfi_xml: Ed-Fi interchange files. "
-            "tx_tapr: attendance of Texas's TAPR. "
-            "database: one read-only query of a SQL database."
-        )
+        "oneroster: the CSV files of a OneRoster set. survey_export: a survey tool's export, as text. "
+        "tx_tapr: attendance of Texas's TAPR."
     )
     survey: Survey | None = Field(default=None, description="survey_export: the tool and the survey's facts.")
     files: list[str] = Field(

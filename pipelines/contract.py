@@ -342,6 +342,8 @@ _ALL = (
             _text("delivery", "how it reaches students: one to one, small group, whole class"),
         ),
         key=("organization_id", "intervention_id"),
+    ),
+    Entity(
         "state_report",
         "A figure that the state published of a school, the district, a region or the state: no student's data.",
         (

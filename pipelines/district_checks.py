@@ -683,8 +683,4 @@ def _feeds(source: Mapping[str, Any]) -> frozenset[str]:
     entities = _map(source.get("entities"))
     if source.get("kind") in KNOW_THEIR_LAYOUT and not entities:
         return feeds_unasked(str(source["kind"]))
-    if source.get("kind") == "edfi_xml" and not entities:
-        return frozenset(ENTITIES)
-    if source.get("kind") == "tx_tapr":
-        return frozenset({"state_report"})
     return frozenset(entities)

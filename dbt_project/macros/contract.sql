@@ -22,6 +22,7 @@
                 "survey_response",
                 "program_participation",
                 "intervention",
+                "state_report",
             ]
         )
     }}

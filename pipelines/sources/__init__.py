@@ -114,6 +114,7 @@ _LAYOUTS = {
     "edfi_api": "pipelines.sources.edfi_api_rules",
     "oneroster": "pipelines.sources.oneroster_layouts",
     "survey_export": "pipelines.sources.survey_layouts",
+    "tx_tapr": "pipelines.sources.tx_tapr",
 }
 KNOW_THEIR_LAYOUT = frozenset(_LAYOUTS)
 #: Formats whose rows name their record and may take it back (`Reading.by_record`): a later row of a record replaces
@@ -121,8 +122,6 @@ KNOW_THEIR_LAYOUT = frozenset(_LAYOUTS)
 NAME_THEIR_RECORDS = frozenset({"oneroster"})
 #: Kinds that are asked and not found in a folder.
 ASKED = frozenset({"database", "edfi_api"})
-#: Formats that know the contract's entities by themselves; the others are mapped by the district.
-KNOW_THEIR_LAYOUT = frozenset({"edfi_xml", "tx_tapr"})
 
 
 def reader_for(kind: str) -> Reader:
@@ -154,8 +153,3 @@ def feeds_unasked(kind: str) -> frozenset[str]:
     """The entities that a format that knows its own layout feeds where its source names none."""
     entities: frozenset[str] = import_module(_LAYOUTS[kind]).FEEDS_UNASKED
     return entities
-    if source.kind == "tx_tapr":
-        return ["state_report"]
-    rules = import_module("pipelines.sources.edfi_rules").RULES
-    fed = {rule.entity for rule in rules}
-    return [name for name in ENTITIES if name in fed]

@@ -18,6 +18,7 @@ from pipelines.config import Source
 from pipelines.contract import ENTITIES
 from pipelines.sources import Reading, Unreadable, delimited
 
+FEEDS_UNASKED = frozenset({"state_report"})
 #: What stands in place of a number. A rate or a count is never negative.
 MASKS = ("-1", "-2", "-3", ".")
 _COLUMN = re.compile(r"([SRDC])([A-Z0-9])(0AT)([0-9]{2})([NDR])", re.IGNORECASE)

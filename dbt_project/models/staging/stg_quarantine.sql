@@ -1,22 +1,3 @@
-{% set entities = [
-    "school",
-    "school_succession",
-    "student",
-    "student_identifier",
-    "student_demographic",
-    "student_school_enrollment",
-    "calendar_date",
-    "bell_schedule",
-    "attendance_event",
-    "attendance_taken",
-    "discipline_incident",
-    "discipline_incident_student",
-    "discipline_action",
-    "survey",
-    "survey_invitation",
-    "survey_response",
-    "state_report",
-] %}
 {{ config(materialized="table") }}
 -- Rows that staging did not accept, beside those that landing refused. No text, no id: where to look, and what to do.
 with

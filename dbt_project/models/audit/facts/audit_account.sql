@@ -1,25 +1,6 @@
 -- Nothing is lost: for every live file and entity, what landing read is what it passed on, refused, filtered or
 -- collapsed,
 -- and what it passed on is what staging judged.
-{% set entities = [
-    "school",
-    "school_succession",
-    "student",
-    "student_identifier",
-    "student_demographic",
-    "student_school_enrollment",
-    "calendar_date",
-    "bell_schedule",
-    "attendance_event",
-    "attendance_taken",
-    "discipline_incident",
-    "discipline_incident_student",
-    "discipline_action",
-    "survey",
-    "survey_invitation",
-    "survey_response",
-    "state_report",
-] %}
 with
     judged as (
         {% for entity in contract_entities() %}
