@@ -83,6 +83,12 @@ class District(_Strict):
         description="Month and day on which a school year begins.",
         json_schema_extra=_authority("NCES: a school year is usually counted from July 1 through June 30"),
     )
+    state_id: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        description="The district's id as the state's reports write it, with its zeros; default: id.",
+    )
     student_system: Identifier = Field(
         default="local",
         description="The system whose student ids are the district's own; others join through student_identifier.",

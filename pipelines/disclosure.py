@@ -69,8 +69,10 @@ OPEN_TABLES = frozenset(
 )
 #: Public tables whose shares go through `protect_shares`.
 SHARE_TABLES = frozenset({"data_quality_result", "source_coverage"})
+#: The table that lays the state's figures beside figures of `indicator_by_group`: `protect_reconciliation`.
+RECONCILIATION = "state_reconciliation"
 #: Every table that may stand in the schema `public`.
-PUBLIC_TABLES = OPEN_TABLES | SHARE_TABLES | {"indicator_by_group"}
+PUBLIC_TABLES = OPEN_TABLES | SHARE_TABLES | {"indicator_by_group", RECONCILIATION}
 
 #: Columns of `indicator_by_group` that hold numbers about students; empty in every row that is not shown.
 NUMBER_COLUMNS = (
@@ -83,6 +85,8 @@ NUMBER_COLUMNS = (
     "interval_method",
     "coverage",
 )
+#: Columns of `state_reconciliation` that hold figures.
+_RECONCILED = ("own_value", "state_value", "difference")
 _KEY = "school_year, period_type, period_start, organization_id, indicator_id, student_group_id"
 _HEAD_COUNT = "('student', 'student-school')"
 _CODED = "('student', 'student-school', 'answer')"
@@ -267,6 +271,23 @@ def protect_shares(
         f" SELECT * EXCLUDE ({support}) REPLACE ({replaced}) FROM {relation}"
     )
     return _number(con, f"SELECT {emptied} FROM {relation}")
+
+
+def protect_reconciliation(con: duckdb.DuckDBPyConnection) -> None:
+    """Make `public.state_reconciliation`: figures where `public.indicator_by_group` shows the same cell, else none.
+
+    Where the own figure is hidden, so are the state's and the difference: the state counts the same students, and with
+    both of them the hidden figure would come back. Every such row looks the same, whatever the state published.
+    """
+    is_shown = "shown.numerator IS NOT NULL"
+    numbers = ", ".join(f"CASE WHEN {is_shown} THEN {name} END AS {name}" for name in _RECONCILED)
+    con.execute(
+        f"CREATE OR REPLACE TABLE public.{RECONCILIATION} AS SELECT r.* REPLACE ({numbers},"
+        f" CASE WHEN {is_shown} THEN explained_by ELSE 'own_not_published' END AS explained_by)"
+        f" FROM restricted.{RECONCILIATION} AS r LEFT JOIN"
+        " (SELECT * FROM public.indicator_by_group WHERE period_type = 'year') AS shown"
+        " USING (school_year, organization_id, indicator_id, student_group_id)"
+    )
 
 
 def release_open(con: duckdb.DuckDBPyConnection, table: str) -> None:

@@ -82,6 +82,7 @@ def prepare(night: Night) -> DisclosureSummary:
         _fill_release_tables(con, night, tables)
         summary = disclosure.protect(con, night.district.settings.disclosure.rule)
         _public_shares(con)
+        disclosure.protect_reconciliation(con)
         for table in tables:
             if table.zone == "public" and table.spec.name in disclosure.OPEN_TABLES:
                 disclosure.release_open(con, table.spec.name)

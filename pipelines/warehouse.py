@@ -172,6 +172,7 @@ def _run_context(con: duckdb.DuckDBPyConnection, district: DistrictFile, load_id
         "as_of": ("DATE", as_of),
         "district_id": ("VARCHAR", settings.district.id),
         "district_name": ("VARCHAR", settings.district.name),
+        "state_district_id": ("VARCHAR", settings.district.state_id or settings.district.id),
         "student_system": ("VARCHAR", settings.district.student_system),
         "school_year_start": ("INTEGER", month * 100 + day),
         "school_year_starts_on": ("DATE", start_this_year),

@@ -32,6 +32,7 @@ district:
   name: Hand-counted District
   contact: data@hand.example
   time_zone: America/Chicago
+  state_id: "00417"
 calendar:
   - school_year: 2026
     first_day: 2026-01-05
@@ -132,7 +133,28 @@ sources:
     entities:
       survey_response:
         columns: {{survey_id: wave, response_id: no, student_id: badge, school_id: school, submitted: day, item_id: item, construct: topic, answer: answer}}
+  state:
+    kind: delimited
+    files: state.csv
+    missing_rows: full
+    required: false
+    expected: year
+    masks: ["*"]
+    entities:
+      state_report:
+        columns: {{state_organization_id: org, organization_level: level, school_year: year, indicator: what, student_group: who, numerator: n, denominator: d, rate: percent, mask: percent}}
+        constants: {{rate_unit: percent}}
 """  # noqa: E501
+#: What the state says: what is so, a student who is alone in a group, what it hides, what is not so, and another's.
+STATE = """\
+org,level,year,what,who,n,d,percent
+00417,district,2026,CA1,ALL,12,40,30.0
+00417,district,2026,CA1,SWD,0,1,0.0
+00417,district,2026,CA1,F,,,*
+00417,district,2026,XYZ,ALL,,,50.0
+south,school,2026,CA2,ALL,,,55.0
+00999,district,2026,CA1,ALL,1,100,1.0
+"""
 
 
 def write(folder: Path) -> Path:
@@ -143,6 +165,12 @@ def write(folder: Path) -> Path:
     (folder / "crosswalks" / "attendance.csv").write_text(
         "crosswalk,code,value\nattendance_category,P,present\nattendance_category,A,absent\n", encoding="utf-8"
     )
+    (folder / "crosswalks" / "state.csv").write_text(
+        "crosswalk,code,value\nstate_indicator,CA1,chronic_absence_local\nstate_indicator,CA2,chronic_absence\n"
+        "state_student_group,SWD,disability:idea\nstate_student_group,ALL,all\nstate_student_group,F,sex:female\n",
+        encoding="utf-8",
+    )
+    (folder / "state.csv").write_text(STATE, encoding="utf-8")
     days = session_days()
     secret = [SECRET_NAME, f"{SECRET_ID} {SECRET_NAME}"]
     names = ["name", "note"]  # columns that no map names

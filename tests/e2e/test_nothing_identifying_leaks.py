@@ -136,6 +136,7 @@ _CSV = {
         "waves",
         "invited",
         "answers",
+        "state",
     )
 }
 
@@ -188,3 +189,40 @@ def test_a_student_who_moved_counts_once_with_the_status_of_the_last_day(hand_co
 def test_the_district_is_dated_as_it_says(hand_counted: Ended) -> None:
     assert hand_counted.status["attempt"]["as_of"] == hand_district.AS_OF.isoformat()
     assert hand_counted.status["data_through"] == "2026-01-30"
+
+
+# --- the state's figures -------------------------------------------------------------------------------------------
+
+_RECONCILED = (
+    "select organization_id, indicator_id, student_group_id, own_value, state_value, explained_by"
+    " from state_reconciliation where school_year = 2026 order by all"
+)
+
+
+def test_the_states_figures_beside_our_own(hand_counted: Ended) -> None:
+    """12 of 40 are 30.0 %, as the state says; 12 of 20 in South are 60 %, and the state says 55.0."""
+    with hand_counted.restricted() as con:
+        assert con.execute(_RECONCILED).fetchall() == [
+            ("hand", "chronic_absence_local", "all", 0.3, 0.3, "equal_after_rounding"),
+            ("hand", "chronic_absence_local", "disability:idea", 0.0, 0.0, "equal_after_rounding"),
+            ("hand", "chronic_absence_local", "sex:female", pytest.approx(5 / 19), None, "hidden_by_state"),
+            ("south", "chronic_absence", "all", 0.6, 0.55, "not_explained"),
+        ]
+
+
+def test_a_hidden_figure_does_not_come_back_by_the_states(hand_counted: Ended) -> None:
+    with hand_counted.public() as con:
+        shown = {
+            (organization, indicator, group)
+            for organization, indicator, group in con.execute(
+                "select organization_id, indicator_id, student_group_id from indicator_by_group"
+                " where period_type = 'year' and numerator is not null"
+            ).fetchall()
+        }
+        rows = con.execute(_RECONCILED).fetchall()
+    assert len(rows) == 4
+    for *cell, own, state, explained in rows:
+        if tuple(cell) not in shown:
+            assert (own, state, explained) == (None, None, "own_not_published")
+    assert ("hand", "chronic_absence_local", "disability:idea") not in shown
+    assert ("hand", "chronic_absence_local", "all", 0.3, 0.3, "equal_after_rounding") in rows

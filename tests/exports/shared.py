@@ -166,6 +166,7 @@ def edfi_xml() -> tuple[Path, Truth]:
             "InterchangeEducationOrgCalendar.xml": {"calendar_date": {}},
             "InterchangeStudent.xml": {"student": {}, "student_demographic": {}},
             "InterchangeStudentEnrollment.xml": {"student_school_enrollment": {}},
+            "InterchangeStudentProgram.xml": {"program_participation": {}},
             "InterchangeAttendance.xml": {"attendance_event": {}},
             "InterchangeStudentDiscipline.xml": {
                 "discipline_incident": {},

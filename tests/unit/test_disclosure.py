@@ -18,6 +18,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from pipelines.disclosure import (
     audit_lines,
     audit_published,
     protect,
+    protect_reconciliation,
     protect_shares,
     range_display,
 )
@@ -786,3 +788,35 @@ def test_the_order_of_rows_does_not_matter() -> None:
         con = protected(counts("S", {group: groups[group] for group in order}))
         views.add(frozenset(con.execute("SELECT * FROM public.indicator_by_group").fetchall()))
     assert len(views) == 1
+
+
+def test_the_states_figure_is_hidden_where_our_own_is() -> None:
+    con = duckdb.connect()
+    con.execute("create schema restricted; create schema public")
+    con.execute(
+        "create table restricted.state_reconciliation as select * from (values"
+        " ('L', 2026, 'D', 'attendance_rate', 'all', 0.96, 0.95, 0.01, 'not_explained'),"
+        " ('L', 2026, 'D', 'attendance_rate', 'sex:female', 0.5, 0.5, 0.0, 'equal_after_rounding'),"
+        " ('L', 2026, 'D', 'attendance_rate', 'sex:male', 0.5, null, null, 'hidden_by_state'),"
+        " ('L', 2026, 'D', 'attendance_rate', 'sex:unknown', 0.5, 0.5, 0.0, 'equal_after_rounding'))"
+        " as r (load_id, school_year, organization_id, indicator_id, student_group_id, own_value, state_value,"
+        " difference, explained_by)"
+    )
+    con.execute(
+        "create table public.indicator_by_group as select * from (values"
+        " (2026, 'year', 'D', 'attendance_rate', 'all', 96.0),"
+        " (2026, 'year', 'D', 'attendance_rate', 'sex:female', null),"
+        " (2026, 'year_to_date', 'D', 'attendance_rate', 'sex:female', 5.0),"
+        " (2026, 'year', 'D', 'attendance_rate', 'sex:male', null))"
+        " as r (school_year, period_type, organization_id, indicator_id, student_group_id, numerator)"
+    )
+    protect_reconciliation(con)
+    rows = con.execute("from public.state_reconciliation order by student_group_id").fetchall()
+    hidden = (None, None, None, "own_not_published")
+    assert [row[4:] for row in rows] == [
+        ("all", Decimal("0.96"), Decimal("0.95"), Decimal("0.01"), "not_explained"),
+        ("sex:female", *hidden),
+        ("sex:male", *hidden),
+        ("sex:unknown", *hidden),
+    ]
+    assert disclosure.unexpected_public_tables(con) == []

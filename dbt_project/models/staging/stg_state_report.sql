@@ -11,6 +11,7 @@ select
     cast(nullif(numerator, '') as decimal(18, 4)) as numerator,
     cast(nullif(denominator, '') as decimal(18, 4)) as denominator,
     cast(nullif(rate, '') as decimal(18, 4)) as rate,
+    cast(length(split_part(nullif(trim(rate), ''), '.', 2)) as bigint) as rate_decimals,
     coalesce(rate_unit, '') as rate_unit,
     nullif(trim(mask), '') as mask
 from {{ ref("stg_state_report__judged") }} as report
