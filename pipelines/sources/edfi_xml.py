@@ -34,6 +34,8 @@ from pipelines.sources.edfi_rules import RULES, Refer, Rule, Take
 
 #: Rows held in memory before they go to disk.
 BATCH_ROWS = 20_000
+#: Characters held in those rows before they go to disk: few rows may hold much. 20,000 marks hold about 1,200,000.
+BATCH_CHARACTERS = 4_000_000
 #: Bytes handed to the parser at a time.
 CHUNK_BYTES = 1 << 20
 #: Limits that no interchange comes near; they keep a hostile file from filling memory.
@@ -41,6 +43,13 @@ MAXIMUM_DEPTH = 64
 MAXIMUM_TEXT = 100_000
 MAXIMUM_VALUES = 10_000
 MAXIMUM_REFUSED_TEXT = 20_000
+#: Characters taken from one element, and characters in the rows that it makes. One action of 9,900 students with two
+#: ids of 99,000 characters is 1.3 MB of XML and 2 GB of rows.
+MAXIMUM_ELEMENT = 8_000_000
+MAXIMUM_ROWS_TEXT = 50_000_000
+#: Bytes of one tag, comment or instruction. The parser begins such a token anew with every chunk and keeps all of it:
+#: 100 MB took 6 s, 400 MB more than a minute (expat 2.5.0).
+MAXIMUM_TOKEN = 8 << 20
 
 _serial = itertools.count(1)
 
@@ -112,18 +121,21 @@ _NOWHERE = _Node()
 
 
 class _Rows:
-    """Rows on their way to a Parquet file, `BATCH_ROWS` at a time. Every column is text but `line`."""
+    """Rows on their way to a Parquet file, in batches of bounded rows and text. Every column is text but `line`."""
 
     def __init__(self, file: Path, columns: Iterable[str]) -> None:
         self.file = file
         self.schema = pa.schema([(name, pa.int64() if name == "line" else pa.string()) for name in columns])
         self.count = 0
         self._rows: list[tuple[Any, ...]] = []
+        self._characters = 0
         self._writer: pq.ParquetWriter | None = None
 
-    def append(self, row: tuple[Any, ...]) -> None:
+    def append(self, row: tuple[Any, ...], characters: int | None = None) -> None:
+        """characters: how much text the row holds, where the caller knows it."""
         self._rows.append(row)
-        if len(self._rows) >= BATCH_ROWS:
+        self._characters += _characters(row) if characters is None else characters
+        if len(self._rows) >= BATCH_ROWS or self._characters >= BATCH_CHARACTERS:
             self._flush()
 
     def _flush(self) -> None:
@@ -134,6 +146,7 @@ class _Rows:
         self._writer.write_table(pa.table(arrays, schema=self.schema))
         self.count += len(self._rows)
         self._rows.clear()
+        self._characters = 0
 
     def close(self) -> None:
         if self._rows:
@@ -145,6 +158,10 @@ class _Rows:
         if self._writer is not None:
             self._writer.close()
         self.file.unlink(missing_ok=True)
+
+
+def _characters(cells: Iterable[Any]) -> int:
+    return sum(len(cell) for cell in cells if isinstance(cell, str))
 
 
 @dataclass
@@ -235,18 +252,21 @@ class _RuleReader:
                 if self._speaks(row):
                     refuse(self.rule, place)
                 return
+        for position in self.each:
+            row[position] = None
+        characters = sum(map(len, filter(None, row))) + len(reference or "") + len(xml_id or "")
         row.append(line)
         if self.is_referred_to:
             row.append(xml_id)
         if self.rule.refer is not None:
             row.append(reference)
         if not self.each:
-            self.rows.append(tuple(row))
+            self.rows.append(tuple(row), characters)
             return
-        for values in itertools.product(*self._each_values(slots, refuse)):
+        for values in itertools.product(*self._each_values(slots, refuse, characters, line)):
             for position, value in zip(self.each, values, strict=True):
                 row[position] = value
-            self.rows.append(tuple(row))
+            self.rows.append(tuple(row), characters + sum(map(len, values)))
 
     def _row(self, slots: dict[int, list[str]]) -> list[Any]:
         row: list[Any] = self.constants.copy()
@@ -270,7 +290,10 @@ class _RuleReader:
         pairs = zip(row, self.places, strict=True)
         return not needed or any(value is not None for value, place in pairs if place.column.name in needed)
 
-    def _each_values(self, slots: dict[int, list[str]], refuse: Callable[[Rule, _Place], None]) -> Iterator[list[str]]:
+    def _each_values(
+        self, slots: dict[int, list[str]], refuse: Callable[[Rule, _Place], None], characters: int, line: int
+    ) -> Iterator[list[str]]:
+        """The values of each column that has several. characters: what stands in every one of the rows beside them."""
         size = 1
         for position in self.each:
             place = self.places[position]
@@ -279,8 +302,11 @@ class _RuleReader:
                 refuse(self.rule, place)
             named = [value for value in values if value]
             size *= len(named)
+            characters += max(map(len, named), default=0)
             if size > MAXIMUM_VALUES:
-                raise _too_much("values in one element")
+                raise _too_much("values in one element", line)
+            if size * characters > MAXIMUM_ROWS_TEXT:
+                raise _too_much("text in the rows of one element", line)
             yield named
 
 
@@ -400,6 +426,8 @@ class _Interchange:
             while chunk := content.read(CHUNK_BYTES):
                 size += len(chunk)
                 parser.Parse(chunk, False)
+                if size - parser.CurrentByteIndex > MAXIMUM_TOKEN:
+                    raise _too_much("text in one tag or comment", parser.CurrentLineNumber)
             if not size:
                 raise Unreadable("empty_file", "The file is empty.", remedy="Ask the sender to deliver it again.")
             parser.Parse(b"", True)
@@ -423,6 +451,7 @@ class _Interchange:
         slots: dict[int, list[str]] = {}
         parts: list[str] = []
         gathered = 0
+        held = 0
         line = 0
         begins = 0
         xml_id: str | None = None
@@ -497,7 +526,10 @@ class _Interchange:
             parts.append(text)
 
         def finish_text(node: _Node) -> None:
-            nonlocal gathered
+            nonlocal gathered, held
+            held += gathered
+            if held > MAXIMUM_ELEMENT:
+                raise _too_much("text in one element", line)
             gathered = 0
             text = (parts[0] if len(parts) == 1 else "".join(parts)).strip()
             parts.clear()
@@ -526,6 +558,8 @@ class _Interchange:
                 )
                 self.refused.append((line, place.column.name, "required_value_missing", remedy, text, rule.entity))
 
+            nonlocal held
+            held = 0
             for reader in node.readers:
                 reader.take(slots, line, xml_id, refuse)
 
