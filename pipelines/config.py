@@ -288,11 +288,12 @@ class Source(_Strict):
         "oneroster",
         "survey_export",
         "tx_tapr",
+        "ct_edsight",
     ] = Field(
         description="delimited: CSV, TSV and the like. database: one read-only query of a SQL database. "
         "edfi_xml: Ed-Fi interchange files. edfi_api: the resources of an Ed-Fi ODS/API. "
         "oneroster: the CSV files of a OneRoster set. survey_export: a survey tool's export, as text. "
-        "tx_tapr: attendance of Texas's TAPR."
+        "tx_tapr: attendance of Texas's TAPR. ct_edsight: reports of Connecticut's EdSight."
     )
     survey: Survey | None = Field(default=None, description="survey_export: the tool and the survey's facts.")
     files: list[str] = Field(

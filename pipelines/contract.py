@@ -328,7 +328,7 @@ _ALL = (
             _date("start_date", "first day; empty where the source has none"),
             _date("end_date", "last day; empty while it goes on"),
         ),
-        key=("student_id", "program_id", "start_date"),
+        key=("student_id", "program_id", "organization_id", "start_date"),
     ),
     Entity(
         "intervention",

@@ -103,6 +103,7 @@ _MODULES = {
     # What an API gave is kept as Parquet, too (pipelines.sources.edfi_api_fetch).
     "edfi_api": ("pipelines.sources.edfi_api", "pipelines.sources.edfi_api_rules", _ROWS),
     "tx_tapr": ("pipelines.sources.tx_tapr", "pipelines.sources.delimited", _TEXT, _ROWS),
+    "ct_edsight": ("pipelines.sources.ct_edsight", "pipelines.sources.delimited", _TEXT, _ROWS),
 }
 
 
@@ -115,6 +116,7 @@ _LAYOUTS = {
     "oneroster": "pipelines.sources.oneroster_layouts",
     "survey_export": "pipelines.sources.survey_layouts",
     "tx_tapr": "pipelines.sources.tx_tapr",
+    "ct_edsight": "pipelines.sources.ct_edsight",
 }
 KNOW_THEIR_LAYOUT = frozenset(_LAYOUTS)
 #: Formats whose rows name their record and may take it back (`Reading.by_record`): a later row of a record replaces

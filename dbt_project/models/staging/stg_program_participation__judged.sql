@@ -2,8 +2,8 @@
 {{
     judged_rows(
         "program_participation",
-        ["student_key", "program_id", "start_date"],
+        ["student_key", "program_id", "organization_id", "start_date"],
         student="student_key",
-        optional=["start_date"],
+        optional=["organization_id", "start_date"],
     )
 }}
