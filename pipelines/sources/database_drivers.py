@@ -9,7 +9,6 @@ and sends only the columns that are kept. The others go through their DB-API dri
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -17,7 +16,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from importlib import import_module
-from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
@@ -25,6 +23,7 @@ import pyarrow as pa
 
 from pipelines.sources import Unreadable
 from pipelines.sources.database_query import QUERY_MARK
+from pipelines.sources.environment import from_environment
 
 #: The column in which an answer keeps its high-water mark, as the database wrote it.
 MARK = "_high_water_mark"
@@ -109,24 +108,7 @@ class Url:
 
 def connection_url(variable: str) -> Url:
     """The URL that the environment variable, or the file named by `<variable>_FILE`, holds. Raises Unreadable."""
-    text = os.environ.get(variable, "").strip()
-    if not text and (file := os.environ.get(f"{variable}_FILE")):
-        try:
-            text = Path(file).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeError):
-            raise Unreadable(
-                "connection_not_set",
-                f"The file named by {variable}_FILE cannot be read.",
-                None,
-                "Check the path, and that this user may read it.",
-            ) from None
-    if not text:
-        raise Unreadable(
-            "connection_not_set",
-            f"Neither {variable} nor {variable}_FILE is set in the environment.",
-            None,
-            f"Set {variable} to the connection URL, or {variable}_FILE to a file that holds it.",
-        )
+    text = from_environment(variable, "the connection URL")
     malformed = Unreadable(
         "connection_malformed",
         f"{variable} does not hold a connection URL.",

@@ -12,7 +12,6 @@ import email.utils
 import ipaddress
 import json
 import logging
-import os
 import queue
 import random
 import re
@@ -24,13 +23,13 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException
-from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlencode, urlsplit
 
 import urllib3
 
 from pipelines.sources import Unreadable
+from pipelines.sources.environment import from_environment
 
 #: Requests on their way at a time. More would gain little (docs/adr/0028) and crowd out the API's other clients.
 IN_FLIGHT = 4
@@ -110,9 +109,9 @@ class _Again(Exception):
 
 def endpoint(variable: str) -> Endpoint:
     """The address, key and secret that the environment holds. Raises Unreadable; no message holds any of them."""
-    url = _from_environment(variable, "the API's address, as https://ods.example.org/api/2026")
-    key = _from_environment(f"{variable}_KEY", "the client's key")
-    secret = _from_environment(f"{variable}_SECRET", "the client's secret")
+    url = from_environment(variable, "the API's address, as https://ods.example.org/api/2026")
+    key = from_environment(f"{variable}_KEY", "the client's key")
+    secret = from_environment(f"{variable}_SECRET", "the client's secret")
     malformed = Unreadable(
         "connection_malformed",
         f"{variable} does not hold the address of an API.",
@@ -137,29 +136,6 @@ def endpoint(variable: str) -> Endpoint:
             "Write https://. Only an API on this same machine may be asked by http.",
         )
     return Endpoint(variable, url.rstrip("/"), key, secret)
-
-
-def _from_environment(variable: str, what: str) -> str:
-    text = os.environ.get(variable, "").strip()
-    file = os.environ.get(f"{variable}_FILE")
-    if not text and file:
-        try:
-            text = Path(file).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeError):
-            raise Unreadable(
-                "connection_not_set",
-                f"The file named by {variable}_FILE cannot be read.",
-                None,
-                "Check the path, and that this user may read it.",
-            ) from None
-    if not text:
-        raise Unreadable(
-            "connection_not_set",
-            f"Neither {variable} nor {variable}_FILE is set in the environment.",
-            None,
-            f"Set {variable} to {what}, or {variable}_FILE to a file that holds it.",
-        )
-    return text
 
 
 def _is_loopback(host: str) -> bool:

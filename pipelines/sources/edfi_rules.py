@@ -323,6 +323,18 @@ RULES: tuple[Rule, ...] = (
         },
         lends_by=("survey_id", "response_id"),
     ),
+    # A questionnaire without one answer is still there.
+    Rule(
+        "SurveyResponse",
+        "survey_questionnaire",
+        {
+            "survey_id": (_SURVEY_ID,),
+            "response_id": ("SurveyResponseIdentifier",),
+            "student_id": (_STUDENT, "SurveyResponderChoice/StudentReference/StudentIdentity/StudentUniqueId"),
+            "submitted": ("ResponseDate",),
+            "seconds": ("ResponseTime",),
+        },
+    ),
     *(Rule(element, "program_participation", _PROGRAM_STAY) for element in _PROGRAM_ELEMENTS),
     Rule(
         "StudentInterventionAssociation",

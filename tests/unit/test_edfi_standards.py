@@ -214,6 +214,16 @@ def test_who_answered_and_when_is_lent_to_the_answers(read: Read) -> None:
     assert "anary" not in str([found.rows(name) for name in found.reading.tables])
 
 
+def test_a_questionnaire_without_an_answer_is_there(read: Read) -> None:
+    body = SURVEY.format(response="r1") + RESPONSE.format(response="r1", day=2) + RESPONSE.format(response="r9", day=3)
+    found = read(body, entities={**SAID, "survey_questionnaire": {}})
+    assert said(found, "survey_questionnaire", "survey_id", "response_id", "student_id", "submitted") == [
+        ("w1", "r1", "s2", "2025-10-02"),
+        ("w1", "r9", "s3", "2025-10-03"),
+    ]
+    assert found.reading.rows_read == 4
+
+
 def test_two_elements_that_claim_one_response_lend_nothing(read: Read) -> None:
     body = SURVEY.format(response="r1") + RESPONSE.format(response="r1", day=2) + RESPONSE.format(response="r1", day=3)
     assert said(read(body, entities=SAID), "survey_response", "student_id", "submitted") == [(None, None)]
@@ -252,8 +262,8 @@ def test_grand_bends_programs_survey_interventions_and_sections(read_file: Read)
     assert programs.refused() == []
     interventions = read_file(GRAND_BEND / "StudentIntervention.xml")
     assert interventions.counts() == {"program_participation": 25, "intervention": 1}
-    survey = read_file(GRAND_BEND / "Survey.xml", entities=SAID)
-    assert survey.counts() == {"survey": 1, "survey_response": 60}
+    survey = read_file(GRAND_BEND / "Survey.xml", entities={**SAID, "survey_questionnaire": {}})
+    assert survey.counts() == {"survey": 1, "survey_questionnaire": 12, "survey_response": 60}
     answers = survey.rows("survey_response")
     assert len({row["response_id"] for row in answers}) == 12
     assert all(row["submitted"] for row in answers)
